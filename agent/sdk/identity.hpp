@@ -1,0 +1,27 @@
+// How machines are named: SMBIOS UUIDs and MAC addresses in every usual spelling, in one canonical form each.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "agent/sdk/result.hpp"
+
+namespace nett {
+
+// "8-4-4-4-12" lower case, as Linux' product_uuid and iPXE's ${uuid} print it (SMBIOS 3.x section 7.2.1, RFC 4122 text).
+Result<std::string> canonical_uuid(std::string_view text);
+// aa:bb:cc:dd:ee:ff from aa:bb…, aa-bb…, aabb.ccdd.eeff or bare hex, any case.
+Result<std::string> canonical_mac(std::string_view text);
+
+// UUIDs that many machines share count as none: all zero, all F, and vendor defaults known from the field.
+bool is_usable_uuid(std::string_view canonical);
+
+// The {id} of a boot URL: a UUID or a MAC, told apart by shape.
+struct MachineId {
+    std::optional<std::string> uuid;  // canonical and usable
+    std::optional<std::string> mac;   // canonical
+};
+Result<MachineId> parse_machine_id(std::string_view text);
+
+}  // namespace nett
