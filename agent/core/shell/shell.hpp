@@ -1,0 +1,89 @@
+// The shell behind nettsh: sessions with a mode and a candidate, dispatch of operational commands, completion.
+//
+// The command tree lives here, nettsh only carries lines. Loop thread only.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/core/config/candidate.hpp"
+#include "agent/core/config/grammar.hpp"
+#include "agent/sdk/asio.hpp"
+#include "agent/sdk/clock.hpp"
+#include "agent/sdk/command.hpp"
+#include "agent/sdk/result.hpp"
+
+namespace nett {
+
+// Who calls, as the transport authenticated them.
+struct Caller {
+    std::string actor;  // "unix:root"
+    Role role = Role::kViewer;
+};
+
+// Mirrors nett.v1.ExecuteReply.
+struct ShellReply {
+    std::string output;  // text to print as it is, or one JSON document
+    std::string error;   // not empty: the command failed
+    std::string prompt;  // with done: the prompt after the line, "tor-a(config-ra)# "
+    bool done = false;   // the last reply of a line
+    bool exit = false;   // with done: the session was left
+};
+
+// One entry of what `?` and Tab show.
+struct Completion {
+    std::string token;        // what would be inserted, or "<1-1800>"
+    std::string help;
+    bool insertable = false;  // false for an argument's placeholder
+};
+
+struct CompletionResult {
+    std::vector<Completion> completions;
+    bool complete = false;  // the line is a whole command already
+};
+
+// Live names for {x:word:@machines}: "machines" → a function that lists them.
+using CompletionSources = std::map<std::string, std::function<std::vector<std::string>()>, std::less<>>;
+
+struct ShellSettings {
+    // Of the prompt; the configured one, else the system's.
+    std::function<std::string()> hostname;
+    CompletionSources sources = {};
+};
+
+class Shell {
+public:
+    // References outlive the shell.
+    Shell(const Grammar& grammar, ConfigManager& config, const Clock& clock, ShellSettings settings);
+    ~Shell();
+    Shell(const Shell&) = delete;
+    Shell& operator=(const Shell&) = delete;
+
+    // Adds commands, as of the plugins after they were created. kInvalidArgument names a broken pattern, kAlreadyExists one
+    // that is taken; then none of them was added.
+    Result<void> add_commands(std::vector<OpCommand> commands);
+    // Adds or replaces a source of live completions.
+    void add_completion_source(std::string name, std::function<std::vector<std::string>()> source);
+
+    // Runs one line of a session, which is made when it is new. `reply` is called one or more times, the last time with
+    // `done`; also for errors. A session belongs to the actor that made it; another one's call is refused.
+    Awaitable<void> execute(std::string session, Caller caller, std::string line, bool json,
+                            std::function<void(ShellReply)> reply);
+
+    // What could follow `line` (up to the cursor) in the session's mode.
+    CompletionResult complete(const std::string& session, const Caller& caller, std::string_view line);
+
+    // Sessions now open.
+    std::size_t session_count() const;
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace nett
