@@ -88,6 +88,9 @@ public:
     std::size_t rank() const { return rank_; }               // position of the command in the grammar
     const ConfigNode& children() const { return children_; }
     ConfigNode& children() { return children_; }
+    // The command opens a node, which may be empty; so the printer closes it.
+    bool opens_node() const { return opens_node_; }
+    void set_opens_node(bool opens) { opens_node_ = opens; }
 
     // The accessors below require that the pattern has that argument with that type: the parser made sure.
     bool has_arg(std::string_view name) const { return args_.contains(name); }
@@ -106,6 +109,7 @@ private:
     std::map<std::string, std::string, std::less<>> args_;
     SourceLocation where_;
     std::size_t rank_ = 0;
+    bool opens_node_ = false;
     ConfigNode children_;
 };
 
