@@ -1,0 +1,99 @@
+#include "agent/sdk/identity.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "agent/sdk/strings.hpp"
+
+namespace nett {
+
+namespace {
+
+constexpr std::size_t kUuidDigits = 32;
+constexpr std::size_t kMacDigits = 12;
+
+bool is_hex(char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+
+bool all_hex(std::string_view text) {
+    return std::all_of(text.begin(), text.end(), is_hex);
+}
+
+// Removes the separators of a MAC when they stand where they may; empty when the shape is none of a MAC's.
+std::string mac_digits(std::string_view text) {
+    if (text.size() == kMacDigits && all_hex(text)) return std::string(text);
+    const auto take = [&](char separator, std::size_t group) {
+        std::string digits;
+        for (const auto part : split(text, separator)) {
+            if (part.size() != group || !all_hex(part)) return std::string();
+            digits += part;
+        }
+        return digits.size() == kMacDigits ? digits : std::string();
+    };
+    for (const char separator : {':', '-'}) {
+        if (auto digits = take(separator, 2); !digits.empty()) return digits;
+    }
+    return take('.', 4);
+}
+
+std::string uuid_digits(std::string_view text) {
+    if (text.size() == kUuidDigits && all_hex(text)) return std::string(text);
+    const auto parts = split(text, '-');
+    constexpr std::array<std::size_t, 5> kGroups{8, 4, 4, 4, 12};
+    if (parts.size() != kGroups.size()) return {};
+    std::string digits;
+    for (std::size_t i = 0; i < kGroups.size(); ++i) {
+        if (parts[i].size() != kGroups[i] || !all_hex(parts[i])) return {};
+        digits += parts[i];
+    }
+    return digits;
+}
+
+}  // namespace
+
+Result<std::string> canonical_uuid(std::string_view text) {
+    const std::string digits = to_lower(uuid_digits(text));
+    if (digits.empty()) {
+        return fail(Code::kInvalidArgument,
+                    "\"{}\" is not a UUID; write e.g. 4c4c4544-0042-3510-8051-b7c04f4d3432", text);
+    }
+    return fmt::format("{}-{}-{}-{}-{}", digits.substr(0, 8), digits.substr(8, 4), digits.substr(12, 4),
+                       digits.substr(16, 4), digits.substr(20));
+}
+
+Result<std::string> canonical_mac(std::string_view text) {
+    const std::string digits = to_lower(mac_digits(text));
+    if (digits.empty()) {
+        return fail(Code::kInvalidArgument, "\"{}\" is not a MAC address; write e.g. 52:54:00:12:34:56", text);
+    }
+    std::string out;
+    for (std::size_t i = 0; i < kMacDigits; i += 2) {
+        if (i != 0) out += ':';
+        out += digits.substr(i, 2);
+    }
+    return out;
+}
+
+bool is_usable_uuid(std::string_view canonical) {
+    // Left in the board by the vendor: seen on many machines each.
+    constexpr std::array<std::string_view, 5> kShared{
+        "00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff",
+        "03000200-0400-0500-0006-000700080009",  // AMI's sample DMI data
+        "00020003-0004-0005-0006-000700080009",  // the same with its first fields in SMBIOS byte order
+        "12345678-1234-5678-90ab-cddeefaabbcc",
+    };
+    return std::find(kShared.begin(), kShared.end(), canonical) == kShared.end();
+}
+
+Result<MachineId> parse_machine_id(std::string_view text) {
+    if (const auto uuid = canonical_uuid(text)) {
+        MachineId id;
+        if (is_usable_uuid(*uuid)) id.uuid = *uuid;
+        return id;
+    }
+    if (const auto mac = canonical_mac(text)) return MachineId{std::nullopt, *mac};
+    return fail(Code::kInvalidArgument, "\"{}\" is neither a UUID nor a MAC address", text);
+}
+
+}  // namespace nett

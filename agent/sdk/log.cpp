@@ -1,0 +1,93 @@
+#include "agent/sdk/log.hpp"
+
+#include <atomic>
+
+#include <boost/json/serialize.hpp>
+#include <boost/json/value.hpp>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+namespace nett {
+
+namespace {
+
+std::atomic<LogFormat> g_format{LogFormat::kText};
+
+spdlog::level::level_enum spdlog_level(LogLevel level) {
+    switch (level) {
+        case LogLevel::kDebug: return spdlog::level::debug;
+        case LogLevel::kInfo: return spdlog::level::info;
+        case LogLevel::kWarning: return spdlog::level::warn;
+        case LogLevel::kError: return spdlog::level::err;
+    }
+    return spdlog::level::err;
+}
+
+std::string_view level_name(LogLevel level) {
+    switch (level) {
+        case LogLevel::kDebug: return "debug";
+        case LogLevel::kInfo: return "info";
+        case LogLevel::kWarning: return "warning";
+        case LogLevel::kError: return "error";
+    }
+    return "error";
+}
+
+// The sink. The time is UTC with milliseconds in text; a JSON line carries its own.
+spdlog::logger& sink() {
+    static const auto logger = [] {
+        auto made = std::make_shared<spdlog::logger>("nett", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+        made->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %v", spdlog::pattern_time_type::utc);
+        made->flush_on(spdlog::level::debug);
+        made->set_level(spdlog::level::info);
+        return made;
+    }();
+    return *logger;
+}
+
+bool needs_quotes(std::string_view value) {
+    return value.empty() || value.find_first_of(" \t\r\n\"=\\") != std::string_view::npos;
+}
+
+}  // namespace
+
+std::string format_log_line(LogFormat format, LogLevel level, std::string_view component, std::string_view message,
+                            std::initializer_list<LogField> fields) {
+    if (format == LogFormat::kJson) {
+        boost::json::object object{{"level", level_name(level)}, {"component", component}, {"message", message}};
+        for (const auto& field : fields) object[field.key] = field.value;
+        return boost::json::serialize(object);
+    }
+    std::string line = fmt::format("{} {}: ", level_name(level), component);
+    // A message may carry a peer's words: keep one event on one line.
+    for (const char c : message) line += (c == '\n' || c == '\r') ? ' ' : c;
+    for (const auto& field : fields) {
+        line += fmt::format(" {}={}", field.key,
+                            needs_quotes(field.value) ? boost::json::serialize(boost::json::value(field.value))
+                                                      : field.value);
+    }
+    return line;
+}
+
+void Logger::write(LogLevel level, std::string_view message, std::initializer_list<LogField> fields) const {
+    auto& logger = sink();
+    if (!logger.should_log(spdlog_level(level))) return;
+    const LogFormat format = g_format.load(std::memory_order_relaxed);
+    logger.log(spdlog_level(level), "{}", format_log_line(format, level, component_, message, fields));
+}
+
+void set_log_level(LogLevel level) {
+    sink().set_level(spdlog_level(level));
+}
+
+void set_log_format(LogFormat format) {
+    g_format.store(format, std::memory_order_relaxed);
+    if (format == LogFormat::kJson) {
+        // The line must be one JSON object; journald and every collector add the time of arrival.
+        sink().set_pattern("%v", spdlog::pattern_time_type::utc);
+    } else {
+        sink().set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %v", spdlog::pattern_time_type::utc);
+    }
+}
+
+}  // namespace nett
