@@ -1,0 +1,122 @@
+"""The lab's fabric: tor-a, tor-b, meta-1, meta-2 and BGP unnumbered between every ToR and every metadata host.
+
+        meta-1          meta-2            META::1/128 = 2001:db8:ffff::1, announced by both, meta-1 preferred
+          |   \\        /   |
+          |     \\    /     |
+          |     /    \\     |              fab-<peer> on both ends: IPv6 link-local only
+        tor-a           tor-b             aggregates 2001:db8:b000::/56 and 2001:db8:b000:100::/56
+        swp1 …          swp1 …            the n-th server has its first NIC on tor-a's swpN, its second on tor-b's
+"""
+
+import fcntl
+import os
+import pathlib
+import shlex
+import shutil
+
+from . import frr, netns, wait
+from .node import Node
+
+TORS = {"tor-a": "2001:db8:b000::/56", "tor-b": "2001:db8:b000:100::/56"}
+METAS = ("meta-1", "meta-2")
+
+
+class Lab:
+    """Everything of one lab on this machine: a prefix of namespaces, a folder, the processes. Use it as a context manager
+    or call down(). What an earlier, crashed run with this prefix left is removed first."""
+
+    def __init__(self, prefix="nett-", environment=None):
+        self.prefix = prefix
+        self.folder = lab_folder(prefix)
+        self.processes = []
+        self.nodes = {}
+        self._lock = _lock(prefix)
+        remove(prefix)
+        self.folder.mkdir(parents=True, mode=0o755)
+        # Sourced by `enter`: how the lab's nodes find what is not installed, the build's nettsh for one.
+        lines = [f"export {name}={shlex.quote(value)}\n" for name, value in (environment or {}).items()]
+        (self.folder / "environment").write_text("".join(lines), encoding="utf-8")
+
+    def node(self, name):
+        self.nodes[name] = Node(self, name)
+        return self.nodes[name]
+
+    def down(self):
+        """Ends everything. The logs stay, in the folder that is returned, until the next lab with this prefix."""
+        stop_nodes(self.prefix)
+        for process in self.processes:
+            process.kill()
+        self._lock.close()
+        return self.folder
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.down()
+
+
+def lab_folder(prefix):
+    return pathlib.Path("/var/tmp") / f"{prefix}lab"
+
+
+def stop_nodes(prefix):
+    for name in netns.existing(prefix):
+        netns.destroy(name)
+
+
+def remove(prefix):
+    """Removes namespaces, processes and files of a lab, whoever made it."""
+    stop_nodes(prefix)
+    shutil.rmtree(lab_folder(prefix), ignore_errors=True)
+
+
+def _lock(prefix):
+    """One run at a time for each prefix: a second one would take down the first one's lab."""
+    lock = open(f"/run/{prefix}lab.lock", "w", encoding="ascii")  # pylint: disable=consider-using-with
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise RuntimeError(f"another run with the prefix {prefix} is working on its lab; wait for its end") from None
+    lock.write(f"{os.getpid()}\n")
+    lock.flush()
+    return lock
+
+
+class Fabric:
+    """The four nodes with their FRR. Agents are started separately (tests/lab/agent.py)."""
+
+    def __init__(self, lab):
+        self.lab = lab
+        self.frr = {}
+        for name in (*TORS, *METAS):
+            lab.node(name)
+        for tor in TORS:
+            netns.sysctl(lab.nodes[tor].namespace, "net/ipv6/conf/all/forwarding", 1)
+            for meta in METAS:
+                netns.connect(lab.nodes[tor].namespace, f"fab-{meta}", lab.nodes[meta].namespace, f"fab-{tor}")
+        for number, (tor, aggregate) in enumerate(TORS.items()):
+            config = frr.tor_config(tor, number, aggregate, [f"fab-{meta}" for meta in METAS])
+            self.frr[tor] = frr.Frr(lab.nodes[tor], config)
+        for number, meta in enumerate(METAS):
+            config = frr.meta_config(meta, len(TORS) + number, [f"fab-{tor}" for tor in TORS], less_preferred=number > 0)
+            self.frr[meta] = frr.Frr(lab.nodes[meta], config)
+
+    def start_frr(self):
+        for instance in self.frr.values():
+            instance.start()
+
+    def wait_established(self, within=30):
+        """Until all four sessions are up, seen from the ToRs."""
+        for tor in TORS:
+            for meta in METAS:
+                wait.until(f"BGP between {tor} and {meta}", lambda t=tor, m=meta: self.frr[t].established(f"fab-{m}"), within,
+                           every=0.2)
+
+    def anycast_next_hop(self, tor):
+        """The interface of the ToR's kernel route to META::1, or None."""
+        for route in self.lab.nodes[tor].routes_to(f"{frr.META}/128"):
+            words = route.split()
+            if "dev" in words:
+                return words[words.index("dev") + 1]
+        return None

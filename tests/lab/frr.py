@@ -1,0 +1,156 @@
+"""FRR's daemons in a node, started as frrinit.sh would, and frr.conf as an operator would write it."""
+
+import json
+import socket
+
+from . import wait
+
+META = "2001:db8:ffff::1"
+GATE = "NETT-ANYCAST"
+# Private AS numbers (RFC 6996): one for each node, so that every session is external.
+_FIRST_AS = 4_200_000_001
+_DAEMONS = ("mgmtd", "zebra", "staticd", "bgpd")
+_DAEMON_FOLDER = "/usr/lib/frr"
+# The daemons that the agent programs, with the northbound module listening on a Unix socket only.
+_GRPC_SOCKETS = {"zebra": "/run/frr/zebra-grpc.sock", "bgpd": "/run/frr/bgpd-grpc.sock"}
+
+
+def _common(name, number):
+    """What is the same on every node. There is no graceful restart: with it a dead bgpd would keep its routes for its
+    restart time. The router id is a 32-bit number in FRR's notation, not an address."""
+    return f"""frr defaults datacenter
+hostname {name}
+log stdout informational
+service integrated-vtysh-config
+!
+bgp route-map delay-timer 1
+!
+""", f"""router bgp {_FIRST_AS + number}
+ bgp router-id 0.0.0.{number + 1}
+ bgp graceful-restart-disable
+ no bgp default ipv4-unicast
+ neighbor FABRIC peer-group
+ neighbor FABRIC remote-as external
+ neighbor FABRIC timers 1 3
+ neighbor FABRIC timers connect 1
+ neighbor FABRIC capability extended-nexthop
+"""
+
+
+def _neighbors(interfaces):
+    return "".join(f" neighbor {interface} interface peer-group FABRIC\n" for interface in interfaces)
+
+
+def tor_config(name, number, aggregate, fabric_interfaces):
+    """A ToR announces exactly its aggregate, whose blackhole the agent puts into the kernel (hence `redistribute kernel`),
+    and takes exactly the anycast address. The ports' /64s stay where they are."""
+    head, router = _common(name, number)
+    return f"""{head}ipv6 prefix-list AGGREGATE seq 5 permit {aggregate}
+ipv6 prefix-list METADATA seq 5 permit {META}/128
+!
+route-map AGGREGATE permit 10
+ match ipv6 address prefix-list AGGREGATE
+!
+{router}{_neighbors(fabric_interfaces)} address-family ipv6 unicast
+  redistribute kernel route-map AGGREGATE
+  neighbor FABRIC activate
+  neighbor FABRIC prefix-list METADATA in
+  neighbor FABRIC prefix-list AGGREGATE out
+  maximum-paths 1
+ exit-address-family
+!
+"""
+
+
+def meta_config(name, number, fabric_interfaces, less_preferred):
+    """A metadata host announces exactly the anycast address, when it is on lo and when the gate lets it out.
+
+    The gate begins closed: the agent adds `seq 5 permit` to {GATE} and takes it away. Its last entry denies, because FRR
+    lets everything pass a prefix-list without entries.
+    `less_preferred` lengthens the AS path: until agents share their state only one of them knows the machines, so
+    the fabric must prefer one metadata host, always the same, and must not spread over both.
+    """
+    head, router = _common(name, number)
+    prepend = f" set as-path prepend {_FIRST_AS + number} {_FIRST_AS + number}\n" if less_preferred else ""
+    return f"""{head}ipv6 prefix-list {GATE} seq 1000 deny any
+ipv6 prefix-list METADATA seq 5 permit {META}/128
+ipv6 prefix-list BOOTSTRAP seq 5 permit 2001:db8:b000::/48 ge 56 le 56
+!
+route-map METADATA permit 10
+ match ipv6 address prefix-list METADATA
+!
+route-map TO-FABRIC permit 10
+{prepend}!
+{router}{_neighbors(fabric_interfaces)} address-family ipv6 unicast
+  redistribute connected route-map METADATA
+  neighbor FABRIC activate
+  neighbor FABRIC prefix-list BOOTSTRAP in
+  neighbor FABRIC prefix-list {GATE} out
+  neighbor FABRIC route-map TO-FABRIC out
+ exit-address-family
+!
+"""
+
+
+class Frr:
+    """FRR in one node."""
+
+    def __init__(self, node, config):
+        self.node = node
+        self._processes = {}
+        node.write("/etc/frr/frr.conf", config, mode=0o640, owner="frr")
+        node.write("/etc/frr/vtysh.conf", "service integrated-vtysh-config\n", mode=0o640, owner="frr")
+
+    def start(self):
+        """Returns when every daemon has read its part of frr.conf."""
+        for daemon in _DAEMONS:
+            self._start_daemon(daemon)
+        for daemon in _DAEMONS:
+            self._wait_for(daemon)
+        self.node.run("/usr/bin/vtysh", "-b", "-n")
+
+    def kill(self, daemon):
+        """SIGKILL, as a crash."""
+        self._processes.pop(daemon).kill()
+
+    def start_daemon(self, daemon):
+        """Starts one daemon that was killed and gives it its configuration, as watchfrr does."""
+        self._start_daemon(daemon)
+        self._wait_for(daemon)
+        self.node.run("/usr/bin/vtysh", "-b", "-n", "-d", daemon)
+
+    def restart(self, daemon):
+        self.kill(daemon)
+        self.start_daemon(daemon)
+
+    def vtysh(self, *commands):
+        arguments = [word for command in commands for word in ("-c", command)]
+        return self.node.run("/usr/bin/vtysh", *arguments).stdout
+
+    def vtysh_json(self, command):
+        return json.loads(self.vtysh(f"{command} json"))
+
+    def established(self, interface):
+        peers = self.vtysh_json("show bgp ipv6 unicast summary").get("peers", {})
+        return peers.get(interface, {}).get("state") == "Established"
+
+    def _start_daemon(self, daemon):
+        # A killed daemon leaves its sockets; it makes its vty socket anew itself, the gRPC library does not.
+        module = []
+        if daemon in _GRPC_SOCKETS:
+            self.node.path(_GRPC_SOCKETS[daemon]).unlink(missing_ok=True)
+            module = ["-M", f"grpc:unix:{_GRPC_SOCKETS[daemon]}"]
+        self.node.path(f"/run/frr/{daemon}.vty").unlink(missing_ok=True)
+        self._processes[daemon] = self.node.start(daemon, f"{_DAEMON_FOLDER}/{daemon}", "-F", "datacenter", "--log", "stdout",
+                                                  *module)
+
+    def _wait_for(self, daemon):
+        process = self._processes[daemon]
+
+        def answers():
+            process.require_running()
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as vty:
+                vty.connect(str(self.node.path(f"/run/frr/{daemon}.vty")))
+            return daemon not in _GRPC_SOCKETS or self.node.path(_GRPC_SOCKETS[daemon]).exists()
+
+        wait.until(f"{process.name} answers (log: {process.log_path})", answers, within=15)
