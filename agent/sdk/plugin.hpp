@@ -78,6 +78,8 @@ struct PluginDescriptor {
     // Checks the plugin's node; all findings at once. Pure but for reading files that the configuration names.
     std::vector<Diagnostic> (*validate)(const ConfigEntry& plugin, const CheckEnvironment& environment);
     std::unique_ptr<Plugin> (*create)(const Host& host);
+    // Plugins start in ascending order of this and stop in descending: what announces a service starts last and stops first.
+    int start_rank = 50;
 };
 
 inline constexpr const char* kPluginSymbol = "nett_plugin";

@@ -1,0 +1,77 @@
+#include "agent/core/host/agent_commands.hpp"
+
+#include <boost/json.hpp>
+
+#include "agent/core/host/health_registry.hpp"
+#include "agent/sdk/build_id.hpp"
+#include "agent/sdk/model.hpp"
+
+namespace nett {
+
+namespace json = boost::json;
+
+namespace {
+
+// A command whose answer is made at once.
+template <typename Make>
+std::function<Awaitable<Result<Output>>(CommandCall)> immediate(Make make) {
+    return [make](CommandCall call) -> Awaitable<Result<Output>> { co_return make(call); };
+}
+
+Output show_version(const AgentCommandContext& context) {
+    return {json::object{{"version", kVersion},
+                         {"build_id", kBuildId},
+                         {"hostname", context.hostname},
+                         {"started", to_rfc3339(context.started)}}};
+}
+
+Output show_health(const AgentCommandContext& context) {
+    json::array rows;
+    for (const auto& condition : context.health.conditions()) {
+        rows.push_back({{"component", condition.component},
+                        {"name", condition.name},
+                        {"state", to_string(condition.state)},
+                        {"scope", to_string(condition.scope)},
+                        {"since", to_rfc3339(condition.since)},
+                        {"message", condition.message},
+                        {"remedy", condition.remedy}});
+    }
+    return {std::move(rows),
+            {{"component", "Component"}, {"name", "Condition"}, {"state", "State"}, {"scope", "Scope"},
+             {"since", "Since"}, {"message", "Message"}, {"remedy", "Remedy"}}};
+}
+
+Output show_plugins(const AgentCommandContext& context) {
+    json::array rows;
+    for (const auto& plugin : context.plugins.status()) {
+        rows.push_back({{"name", plugin.name}, {"version", plugin.version}, {"state", plugin.state},
+                        {"error", plugin.error}, {"detail", plugin.detail}});
+    }
+    return {std::move(rows), {{"name", "Plugin"}, {"version", "Version"}, {"state", "State"}, {"error", "Error"}}};
+}
+
+Output show_events(const AgentCommandContext& context) {
+    json::array rows;
+    for (const auto& event : context.events.history()) {
+        json::object fields;
+        for (const auto& [key, value] : event.fields) fields[key] = value;
+        rows.push_back({{"sequence", event.sequence}, {"time", to_rfc3339(event.time)}, {"type", event.type},
+                        {"subject", event.subject}, {"message", event.message}, {"fields", std::move(fields)}});
+    }
+    return {std::move(rows), {{"time", "Time"}, {"type", "Type"}, {"subject", "Subject"}, {"message", "Message"}}};
+}
+
+}  // namespace
+
+std::vector<OpCommand> agent_commands(const AgentCommandContext& context) {
+    const auto make = [&](const char* pattern, const char* help, Output (*show)(const AgentCommandContext&)) {
+        return OpCommand{pattern, help, {{"show", "Show state"}}, Role::kViewer,
+                         immediate([context, show](const CommandCall&) { return show(context); })};
+    };
+    return {make("show version", "Version, build and start of this agent", show_version),
+            make("show health", "Conditions that the agent and its plugins report", show_health),
+            make("show plugins", "Plugins and what they do", show_plugins),
+            make("show events", "The last events, oldest first", show_events)};
+}
+
+}  // namespace nett

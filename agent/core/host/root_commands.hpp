@@ -1,0 +1,41 @@
+// The agent's own configuration commands, and the settings read from them.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "agent/sdk/config.hpp"
+#include "agent/sdk/log.hpp"
+
+namespace nett {
+
+struct FrrTargets {
+    bool vtysh_backend = false;
+    std::string zebra = "unix:/run/frr/zebra-grpc.sock";
+    std::string bgpd = "unix:/run/frr/bgpd-grpc.sock";
+    std::string vtysh_path = "/usr/bin/vtysh";
+    std::string vtysh_socket_directory = "/var/run/frr";
+    friend bool operator==(const FrrTargets&, const FrrTargets&) = default;
+};
+
+struct AgentSettings {
+    std::string hostname;  // configured, else the system's
+    LogLevel log_level = LogLevel::kInfo;
+    LogFormat log_format = LogFormat::kText;
+    std::string state_file = "/var/lib/nett/state.db";
+    std::string secret_key_file = "/var/lib/nett/secret.key";
+    std::string artifact_directory = "/var/lib/nett/artifacts";
+    std::string api_socket = "/run/nett/nettd.sock";
+    FrrTargets frr;
+};
+
+// In the order of `show running-config`; they stand before the plugins' commands.
+std::vector<ConfigCommand> root_commands();
+
+// Requires a tree parsed with root_commands().
+AgentSettings read_settings(const ConfigNode& root);
+
+// Warnings for what differs from `in_force` and only a restart of nettd can change (state file, key, artifacts, socket, hostname).
+std::vector<Diagnostic> restart_warnings(const AgentSettings& in_force, const ConfigNode& candidate);
+
+}  // namespace nett
