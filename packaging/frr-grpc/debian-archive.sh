@@ -11,6 +11,9 @@
 # system's package lists and its package cache are never touched. Every index is checked against
 # Debian's own archive keys (debian-archive-keyring).
 
+# A failure inside $(...) is a failure, as set -e is meant to say.
+shopt -s inherit_errexit
+
 # Re-creatable files of the whole project; any of it may be deleted at any time.
 NETT_CACHE="${NETT_CACHE:-/var/cache/nett}"
 
