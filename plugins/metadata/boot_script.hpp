@@ -1,0 +1,44 @@
+// The iPXE script that a netbooting machine is answered with. Pure: values in, bytes out.
+//
+// A script line and a kernel command line are the strictest of all quoting contexts: iPXE expands ${…}, splits at
+// blanks and knows "||", "&&", ";" and "#". So values are not escaped but held against a whitelist; what does not fit
+// is an error, never a changed script.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <string_view>
+
+#include "agent/sdk/lifecycle.hpp"
+#include "agent/sdk/model.hpp"
+#include "agent/sdk/result.hpp"
+
+namespace nett::metadata {
+
+struct BootScriptInput {
+    std::string authority;   // of all URLs: "[2001:db8:ffff::1]" or "[2001:db8:ffff::1]:8443"
+    std::string machine_id;  // as it stands in URLs: a UUID, or a MAC with hyphens
+    ArtifactSet set;
+    std::string kernel_args;             // the machine's own
+    BootKind kind = BootKind::kInstall;  // any but kDisk
+    // How the machine's config is handed over. Rescue and erase boots get none.
+    ConfigDelivery delivery = ConfigDelivery::kEmbedded;
+    std::chrono::milliseconds fetch_timeout{15000};  // of inactivity, for each file
+};
+
+// kInvalidArgument: a value that a script may not carry, named with its place. kResourceExhausted: the command line is
+// longer than a kernel takes. kUnimplemented: delivery `token`.
+Result<std::string> render_boot_script(const BootScriptInput& input);
+
+// The command line after the kernel's URL, one blank between arguments. Errors as above.
+Result<std::string> kernel_command_line(const BootScriptInput& input);
+
+// One argument of a kernel command line: letters, digits and "._,:=/@+-%[]~", not starting with a hyphen.
+bool is_kernel_argument(std::string_view text);
+
+// The appended initrd's /extensions.yaml: the layers of the set's own file, then the machine's config as an image.
+// Talos: pkg/machinery/extensions (layers: image, metadata). kDataLoss when the set's layers are no JSON array of
+// objects.
+Result<std::string> render_extensions(const ArtifactSet& set, std::string_view config_sha256);
+
+}  // namespace nett::metadata

@@ -1,0 +1,122 @@
+// HTTP as this service speaks it (RFC 9110, RFC 9112): values and pure functions, no I/O.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "agent/sdk/address.hpp"
+#include "agent/sdk/clock.hpp"
+#include "agent/sdk/result.hpp"
+
+namespace nett::metadata {
+
+enum class Method { kGet, kHead, kOther };
+
+struct Request {
+    Method method = Method::kGet;
+    std::string target;  // origin-form, as received
+    std::string if_none_match = {};
+    std::string if_range = {};
+    std::string range = {};
+};
+
+// The subject of a verified client certificate; texts are UTF-8.
+struct CertificateSubject {
+    std::vector<std::string> common_names;
+    std::vector<std::string> organizational_units;
+};
+
+// Who is at the other end of a connection.
+struct Peer {
+    Address6 source;
+    boost::asio::ip::tcp::endpoint local;
+    CertificateSubject subject;
+};
+
+// What a connection remembers between requests: the set of the machine that its last boot request named, because
+// the document's flat artifact names do not say whose they are. Used by one request at a time.
+struct Conversation {
+    std::string artifact_set;
+};
+
+// What became of a request; counted and shown by `show metadata`.
+enum class Outcome {
+    kNetboot,
+    kLocalBoot,
+    kUnknownMachine,
+    kRefused,  // known, but not from here, not now, or not servable
+    kNoTenant,
+    kArtifact,
+    kConfig,
+    kNotFound,
+    kBadRequest,
+    kShed,
+    kError,
+};
+inline constexpr std::size_t kOutcomes = 11;
+std::string_view to_string(Outcome outcome);
+
+// An open file; closed with its last owner.
+class OpenFile {
+public:
+    // kNotFound when there is none, kDataLoss when it is no regular file of exactly `size` bytes.
+    static Result<std::shared_ptr<const OpenFile>> open(const std::string& path, std::uint64_t size);
+    ~OpenFile();
+    OpenFile(const OpenFile&) = delete;
+    OpenFile& operator=(const OpenFile&) = delete;
+
+    // Reads up to `length` bytes at `offset`; short only at the end of the file.
+    Result<std::size_t> read_at(std::uint64_t offset, char* buffer, std::size_t length) const;
+
+private:
+    explicit OpenFile(int fd) : fd_(fd) {}
+    int fd_;
+};
+
+// A byte range of a representation: first byte and count (count > 0).
+struct ByteRange {
+    std::uint64_t first = 0;
+    std::uint64_t count = 0;
+    friend bool operator==(const ByteRange&, const ByteRange&) = default;
+};
+
+// An answer. The body is `body`, or `window` of `file`.
+struct Response {
+    unsigned status = 200;
+    Outcome outcome = Outcome::kError;
+    std::string content_type = {};
+    std::string etag = {};  // bare hex digest, without quotes
+    std::string body = {};
+    std::shared_ptr<const OpenFile> file = nullptr;
+    std::uint64_t file_size = 0;
+    std::optional<ByteRange> window = std::nullopt;  // of the file; with status 206 it is named in Content-Range
+    bool no_store = false;
+    bool accept_ranges = false;
+
+    std::uint64_t content_length() const { return file ? (window ? window->count : file_size) : body.size(); }
+};
+
+// A short text/plain answer.
+Response plain(unsigned status, Outcome outcome, std::string text);
+// The one mapping of error classes to HTTP statuses. The error's text never goes out: it may name things of others.
+unsigned status_of(Code code);
+
+// Status line and header fields, with the empty line. Shedding answers carry Retry-After.
+std::string render_head(const Response& response, bool keep_alive, SystemTime now);
+
+// RFC 9110 section 13.1.2: true when `field` is "*" or lists the tag (weak comparison).
+bool matches_etag(std::string_view field, std::string_view etag);
+
+// RFC 9110 section 14.2. Several ranges, other units and malformed fields are ignored, as the RFC allows: whole file.
+struct RangeRequest {
+    enum class Kind { kWhole, kPart, kUnsatisfiable } kind = Kind::kWhole;
+    ByteRange range = {};
+};
+RangeRequest parse_range(std::string_view field, std::uint64_t size);
+
+}  // namespace nett::metadata

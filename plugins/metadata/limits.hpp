@@ -1,0 +1,48 @@
+// Everything a peer can make this plugin use up, bounded by name.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+namespace nett::metadata {
+
+using namespace std::chrono_literals;
+
+// Request line and header fields together. iPXE sends under 300 bytes, curl under 400.
+inline constexpr std::uint32_t kMaxHeaderBytes = 8 * 1024;
+// A UUID has 36 characters, a set's or file's name rarely more than 80.
+inline constexpr std::size_t kMaxSegmentBytes = 128;
+// One connection's read buffer and file window; 64 KiB are four full TLS records.
+inline constexpr std::size_t kFileBufferBytes = 64 * 1024;
+
+inline constexpr auto kHandshakeTimeout = 10s;  // iPXE under TCG needs 1.5 s for its part of a P-256 handshake
+inline constexpr auto kIdleTimeout = 30s;       // between two requests of a connection, and for one whole header
+inline constexpr auto kWriteTimeout = 30s;      // no progress with the last kFileBufferBytes
+inline constexpr auto kShutdownTimeout = 2s;    // for the peer's close_notify
+
+inline constexpr int kDefaultMaxConnections = 4096;
+// Counted by /64, because a host may take any address of its link's prefix. With prefix-per-port that is one machine.
+inline constexpr int kDefaultMaxConnectionsPerSource = 64;
+inline constexpr unsigned kSourcePrefixLength = 64;
+// Above max-connections this share more is still let in to be told 503; what comes above that is closed unheard.
+inline constexpr int kShedShareDivisor = 8;
+inline constexpr int kRetryAfterSeconds = 3;  // below the script's fetch timeout, so that iPXE is still waiting then
+
+// Kernels of x86 and arm64 take 2048 bytes with the final NUL; iPXE appends " initrd=initrd.magic" for EFI.
+inline constexpr std::size_t kMaxKernelCommandLine = 2048 - 1 - 64;
+inline constexpr int kDefaultFetchTimeoutMs = 15000;
+
+// Unknown machines: kept per tenant, so that one tenant's requests do not push out another's.
+inline constexpr std::size_t kMaxUnknownPerTenant = 256;
+inline constexpr std::size_t kMaxPendingUnknown = 256;
+inline constexpr std::size_t kMaxPendingBoots = 4096;
+inline constexpr auto kRecordInterval = 1s;  // at most one round of counter writes in this time
+
+inline constexpr std::size_t kSquashfsCacheBytes = 16 * 1024 * 1024;
+inline constexpr std::size_t kMaxPemBytes = 1024 * 1024;
+
+inline constexpr auto kHealthInterval = 5s;
+inline constexpr auto kCertificateWarning = std::chrono::hours(7 * 24);
+
+}  // namespace nett::metadata
