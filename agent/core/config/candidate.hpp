@@ -1,8 +1,9 @@
 // The running configuration and the candidates that sessions edit.
 //
-// A candidate starts as a copy of the running configuration. `commit` validates it, applies it, and only then makes it the running
-// one; on any error the running configuration stays. A commit over somebody else's newer commit is refused: `rebase` puts the
-// session's changes on top of it, `discard` drops them. `write memory` makes the running configuration the one of the next start.
+// A candidate starts as a copy of the running configuration. `commit` validates it, applies it, and only then makes it
+// the running one; on any error the running configuration stays. A commit over somebody else's newer commit is refused:
+// `rebase` puts the session's changes on top of it, `discard` drops them. `write memory` makes the running
+// configuration the one of the next start.
 #pragma once
 
 #include <cstddef>
@@ -23,14 +24,16 @@
 
 namespace nett {
 
-// The difference as lines "+ …" and "- …" under the lines of the nodes they stand in; empty when there is none. Pure.
+// The difference as lines "+ …" and "- …" under the lines of the nodes they stand in, indented as in the file; empty
+// when there is none. Pure.
 std::string diff_config(const ConfigNode& from, const ConfigNode& to);
 
 // The changes from `base` to `mine`, put on `theirs`. kAborted naming the entries that both changed differently. Pure.
 Result<ConfigNode> rebase_config(const Grammar& grammar, const ConfigNode& base, const ConfigNode& mine,
                                  const ConfigNode& theirs);
 
-// Replaces the file's bytes so that a crash leaves either the old or the new file, whole. The old one is kept as PATH.sav.
+// Replaces the file's bytes so that a crash leaves either the old or the new file, whole. The old one is kept as
+// PATH.sav.
 Result<void> write_config_file(const std::string& path, std::string_view text);
 
 // What the agent does with a configuration.
@@ -51,8 +54,8 @@ struct CommitRecord {
 
 // What a commit did.
 struct CommitReport {
-    bool changed = false;                // false: the candidate was the running configuration
-    std::uint64_t revision = 0;          // of the running configuration, counted since the agent's start
+    bool changed = false;        // false: the candidate was the running configuration
+    std::uint64_t revision = 0;  // of the running configuration, counted since the agent's start
     std::vector<Diagnostic> warnings;
 };
 
@@ -82,9 +85,11 @@ public:
     // Lines of the candidate against the running configuration.
     std::string show_diff(const std::string& session) const;
 
-    // kFailedPrecondition lists all errors of the validation; kAborted: somebody else committed meanwhile, or is just committing.
+    // kFailedPrecondition lists all errors of the validation; kAborted: somebody else committed meanwhile, or is just
+    // committing.
     Awaitable<Result<CommitReport>> commit(std::string session, std::string actor);
-    Result<std::vector<Diagnostic>> check(const std::string& session) const;
+    // All findings about the candidate, without putting it in force.
+    std::vector<Diagnostic> check(const std::string& session) const;
     Result<void> rebase(const std::string& session);
     void discard(const std::string& session) { candidates_.erase(session); }
     // The candidate becomes the configuration of N commits ago (0: the running one); `commit` puts it in force.
@@ -92,8 +97,6 @@ public:
 
     // `write memory`. Blocking, but a file of a few kilobytes.
     Result<void> save() const;
-    // The running configuration is what the next start reads.
-    bool saved() const;
 
 private:
     struct Candidate {

@@ -47,14 +47,16 @@ struct Token {
 // A compiled pattern.
 class Pattern {
 public:
-    // kInvalidArgument with the reason: an unknown type, an empty range, {x:text} before the end, two arguments of one name.
-    static Result<Pattern> compile(std::string_view pattern, const std::vector<TokenHelp>& tokens, std::string_view help);
+    // kInvalidArgument with the reason: an unknown type, an empty range, {x:text} before the end, two arguments of one
+    // name.
+    static Result<Pattern> compile(std::string_view pattern, const std::vector<TokenHelp>& tokens,
+                                   std::string_view help);
 
     const std::vector<Token>& tokens() const { return tokens_; }
     const std::string& id() const { return id_; }          // the keywords joined by blanks
     const std::string& source() const { return source_; }  // as written
     const std::string& help() const { return help_; }
-    const Token* argument(std::string_view name) const;    // nullptr when the pattern has none of that name
+    const Token* argument(std::string_view name) const;  // nullptr when the pattern has none of that name
     // The pattern as the manual and error messages show it: "interval <1-1800>".
     std::string usage() const;
 
@@ -65,8 +67,8 @@ private:
     std::string help_;
 };
 
-// The canonical text of an argument's value: "2001:DB8::/32" → "2001:db8::/32", "007" → "7". kInvalidArgument says what is
-// permitted. Requires !token.is_keyword().
+// The canonical text of an argument's value: "2001:DB8::/32" → "2001:db8::/32", "007" → "7". kInvalidArgument says what
+// is permitted. Requires !token.is_keyword().
 Result<std::string> canonical_argument(const Token& token, std::string_view text);
 
 // One configuration command of the grammar.

@@ -1,0 +1,107 @@
+// Writing the configuration file so that a crash at any moment leaves a whole one.
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent/core/config/candidate.hpp"
+
+namespace nett {
+
+namespace {
+
+constexpr mode_t kNewFileMode = 0640;
+
+// Closes a descriptor when it goes out of scope.
+class Descriptor {
+public:
+    explicit Descriptor(int fd) : fd_(fd) {}
+    ~Descriptor() {
+        if (fd_ >= 0) close(fd_);
+    }
+    Descriptor(const Descriptor&) = delete;
+    Descriptor& operator=(const Descriptor&) = delete;
+    int get() const { return fd_; }
+
+private:
+    int fd_;
+};
+
+tl::unexpected<Error> system_error(std::string_view what, const std::string& path) {
+    const int number = errno;
+    const auto code = number == EACCES || number == EPERM || number == EROFS ? Code::kPermissionDenied
+                      : number == ENOSPC || number == EDQUOT                 ? Code::kResourceExhausted
+                                                                             : Code::kUnavailable;
+    return fail(Error{code, fmt::format("cannot {}: {}", what, std::strerror(number)), path});
+}
+
+Result<void> write_all(int fd, std::string_view text, const std::string& path) {
+    while (!text.empty()) {
+        const auto written = write(fd, text.data(), text.size());
+        if (written < 0 && errno == EINTR) continue;
+        if (written < 0) return system_error("write", path);
+        text.remove_prefix(static_cast<std::size_t>(written));
+    }
+    if (fsync(fd) != 0) return system_error("flush", path);
+    return {};
+}
+
+// A link is written through, so that it stays a link.
+std::string resolved(const std::string& path) {
+    char* real = realpath(path.c_str(), nullptr);
+    if (real == nullptr) return path;
+    std::string out = real;
+    free(real);
+    return out;
+}
+
+std::string folder_of(const std::string& path) {
+    const auto slash = path.rfind('/');
+    return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+}
+
+// The new bytes in a file beside `path`, with its mode and owner.
+Result<std::string> write_beside(const std::string& path, std::string_view text) {
+    std::string temporary = path + ".XXXXXX";
+    const Descriptor file(mkostemp(temporary.data(), O_CLOEXEC));
+    if (file.get() < 0) return system_error("create a file beside it", path);
+    struct stat old = {};
+    const bool exists = stat(path.c_str(), &old) == 0;
+    auto written = write_all(file.get(), text, path);
+    if (written && fchmod(file.get(), exists ? old.st_mode & 07777U : kNewFileMode) != 0)
+        written = system_error("set the mode", path);
+    if (written && exists && geteuid() == 0 && fchown(file.get(), old.st_uid, old.st_gid) != 0) {
+        written = system_error("set the owner", path);
+    }
+    if (!written) {
+        unlink(temporary.c_str());
+        return fail(std::move(written.error()));
+    }
+    return temporary;
+}
+
+}  // namespace
+
+Result<void> write_config_file(const std::string& path, std::string_view text) {
+    const auto target = resolved(path);
+    auto temporary = write_beside(target, text);
+    if (!temporary) return fail(std::move(temporary.error()));
+    // The former file is a convenience (it may hold comments); that it cannot be kept must not keep this one from being
+    // saved.
+    const auto former = target + ".sav";
+    unlink(former.c_str());
+    [[maybe_unused]] const int kept = link(target.c_str(), former.c_str());
+    if (rename(temporary->c_str(), target.c_str()) != 0) {
+        auto failure = system_error("replace", target);
+        unlink(temporary->c_str());
+        return failure;
+    }
+    const Descriptor folder(open(folder_of(target).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (folder.get() < 0 || fsync(folder.get()) != 0) return system_error("flush the folder", target);
+    return {};
+}
+
+}  // namespace nett
