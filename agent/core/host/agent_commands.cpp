@@ -37,15 +37,23 @@ Output show_health(const AgentCommandContext& context) {
                         {"remedy", condition.remedy}});
     }
     return {std::move(rows),
-            {{"component", "Component"}, {"name", "Condition"}, {"state", "State"}, {"scope", "Scope"},
-             {"since", "Since"}, {"message", "Message"}, {"remedy", "Remedy"}}};
+            {{"component", "Component"},
+             {"name", "Condition"},
+             {"state", "State"},
+             {"scope", "Scope"},
+             {"since", "Since"},
+             {"message", "Message"},
+             {"remedy", "Remedy"}}};
 }
 
 Output show_plugins(const AgentCommandContext& context) {
     json::array rows;
     for (const auto& plugin : context.plugins.status()) {
-        rows.push_back({{"name", plugin.name}, {"version", plugin.version}, {"state", plugin.state},
-                        {"error", plugin.error}, {"detail", plugin.detail}});
+        rows.push_back({{"name", plugin.name},
+                        {"version", plugin.version},
+                        {"state", plugin.state},
+                        {"error", plugin.error},
+                        {"detail", plugin.detail}});
     }
     return {std::move(rows), {{"name", "Plugin"}, {"version", "Version"}, {"state", "State"}, {"error", "Error"}}};
 }
@@ -55,8 +63,12 @@ Output show_events(const AgentCommandContext& context) {
     for (const auto& event : context.events.history()) {
         json::object fields;
         for (const auto& [key, value] : event.fields) fields[key] = value;
-        rows.push_back({{"sequence", event.sequence}, {"time", to_rfc3339(event.time)}, {"type", event.type},
-                        {"subject", event.subject}, {"message", event.message}, {"fields", std::move(fields)}});
+        rows.push_back({{"sequence", event.sequence},
+                        {"time", to_rfc3339(event.time)},
+                        {"type", event.type},
+                        {"subject", event.subject},
+                        {"message", event.message},
+                        {"fields", std::move(fields)}});
     }
     return {std::move(rows), {{"time", "Time"}, {"type", "Type"}, {"subject", "Subject"}, {"message", "Message"}}};
 }
@@ -65,8 +77,10 @@ Output show_events(const AgentCommandContext& context) {
 
 std::vector<OpCommand> agent_commands(const AgentCommandContext& context) {
     const auto make = [&](const char* pattern, const char* help, Output (*show)(const AgentCommandContext&)) {
-        return OpCommand{pattern, help, {{"show", "Show state"}}, Role::kViewer,
-                         immediate([context, show](const CommandCall&) { return show(context); })};
+        return OpCommand{
+            pattern, help, {{"show", "Show state"}}, Role::kViewer, immediate([context, show](const CommandCall&) {
+                return show(context);
+            })};
     };
     return {make("show version", "Version, build and start of this agent", show_version),
             make("show health", "Conditions that the agent and its plugins report", show_health),

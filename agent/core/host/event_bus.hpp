@@ -1,4 +1,5 @@
-// The event bus: publish from any thread, deliver in order on the loop thread, keep the last kEventHistory for `show events`.
+// The event bus: publish from any thread, deliver in order on the loop thread, keep the last kEventHistory for `show
+// events`.
 #pragma once
 
 #include <deque>
@@ -37,9 +38,9 @@ private:
     asio::any_io_executor loop_;
     const Clock& clock_;
     std::mutex mutex_;
-    std::deque<Event> queue_;        // guarded by mutex_
-    std::uint64_t sequence_ = 0;     // guarded by mutex_
-    std::deque<Event> history_;      // loop thread
+    std::deque<Event> queue_;     // guarded by mutex_
+    std::uint64_t sequence_ = 0;  // guarded by mutex_
+    std::deque<Event> history_;   // loop thread
     std::shared_ptr<std::list<Subscriber>> subscribers_ = std::make_shared<std::list<Subscriber>>();  // loop thread
     // Handlers posted to the loop outlive nothing: they hold this and find it expired after the bus is gone.
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

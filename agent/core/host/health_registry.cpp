@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include <boost/asio/post.hpp>
 #include <fmt/format.h>
+#include <boost/asio/post.hpp>
 
 namespace nett {
 
@@ -36,10 +36,11 @@ void LoopHealthRegistry::set(HealthCondition condition) {
     conditions_[key] = condition;
     if (!changed) return;
     if (news) {
-        events_.publish({"health.changed", condition.component + "/" + condition.name,
-                         fmt::format("{}: {}", to_string(condition.state), condition.message),
-                         {{"state", std::string(to_string(condition.state))},
-                          {"scope", std::string(to_string(condition.scope))}}});
+        events_.publish(
+            {"health.changed",
+             condition.component + "/" + condition.name,
+             fmt::format("{}: {}", to_string(condition.state), condition.message),
+             {{"state", std::string(to_string(condition.state))}, {"scope", std::string(to_string(condition.scope))}}});
     }
     const auto observers = observers_;
     for (auto& observer : *observers) {

@@ -13,7 +13,8 @@
 
 namespace nett {
 
-// report() may come from any thread; it takes effect on the loop thread. Changes of state are published as health.changed.
+// report() may come from any thread; it takes effect on the loop thread. Changes of state are published as
+// health.changed.
 class LoopHealthRegistry final : public HealthRegistry {
 public:
     LoopHealthRegistry(asio::any_io_executor loop, const Clock& clock, EventBus& events);

@@ -26,7 +26,8 @@ bool is_plugin_name(std::string_view name) {
 Result<void> check_descriptor(const PluginDescriptor& plugin, const std::string& path) {
     // In this order: nothing behind a field may be read before the field says that it is what we think.
     if (plugin.magic != kPluginMagic) {
-        return refuse(path, Code::kInvalidArgument, "its descriptor does not begin with nett's magic: not a nett plugin");
+        return refuse(path, Code::kInvalidArgument,
+                      "its descriptor does not begin with nett's magic: not a nett plugin");
     }
     if (plugin.abi_version != kPluginAbiVersion) {
         return refuse(path, Code::kFailedPrecondition,
@@ -60,8 +61,7 @@ Result<LoadedPlugin> load_plugin(const std::string& path) {
     }
     const auto* descriptor = static_cast<const PluginDescriptor*>(::dlsym(handle, kPluginSymbol));
     if (descriptor == nullptr) {
-        return refuse(path, Code::kInvalidArgument,
-                      fmt::format("exports no \"{}\": not a nett plugin", kPluginSymbol));
+        return refuse(path, Code::kInvalidArgument, fmt::format("exports no \"{}\": not a nett plugin", kPluginSymbol));
     }
     NETT_TRY(check_descriptor(*descriptor, path));
     return LoadedPlugin{descriptor, path};
@@ -75,7 +75,8 @@ Result<PluginSet> load_plugins(const std::string& directory) {
         if (name.starts_with("nett-") && name.ends_with(".so")) paths.push_back(it->path().string());
     }
     if (error) {
-        return fail(Error{Code::kNotFound, fmt::format("the plugin directory cannot be read: {}", error.message()), directory});
+        return fail(
+            Error{Code::kNotFound, fmt::format("the plugin directory cannot be read: {}", error.message()), directory});
     }
     std::sort(paths.begin(), paths.end());
     PluginSet set;
@@ -90,14 +91,14 @@ Result<PluginSet> load_plugins(const std::string& directory) {
                                        [&](const auto& other) { return name == other.descriptor->name; });
         if (same != set.plugins.end()) {
             set.refused.push_back(Error{Code::kAlreadyExists,
-                                        fmt::format("a plugin \"{}\" was already loaded from {}", name, same->path), path});
+                                        fmt::format("a plugin \"{}\" was already loaded from {}", name, same->path),
+                                        path});
             continue;
         }
         set.plugins.push_back(std::move(*loaded));
     }
-    std::sort(set.plugins.begin(), set.plugins.end(), [](const auto& a, const auto& b) {
-        return std::string_view(a.descriptor->name) < b.descriptor->name;
-    });
+    std::sort(set.plugins.begin(), set.plugins.end(),
+              [](const auto& a, const auto& b) { return std::string_view(a.descriptor->name) < b.descriptor->name; });
     return set;
 }
 

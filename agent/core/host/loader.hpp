@@ -14,8 +14,9 @@ struct LoadedPlugin {
     std::string path;
 };
 
-// Loads one plugin. Each way of refusing has its own message: not a shared object, no `nett_plugin`, wrong magic, another ABI
-// version, another build, a name that is not a plugin's name, a missing function. Errors carry the path as context.
+// Loads one plugin. Each way of refusing has its own message: not a shared object, no `nett_plugin`, wrong magic,
+// another ABI version, another build, a name that is not a plugin's name, a missing function. Errors carry the path as
+// context.
 Result<LoadedPlugin> load_plugin(const std::string& path);
 
 struct PluginSet {
@@ -23,7 +24,8 @@ struct PluginSet {
     std::vector<Error> refused;
 };
 
-// Loads every nett-*.so of a directory. Two plugins of one name: the second is refused. kNotFound if the directory can't be read.
+// Loads every nett-*.so of a directory. Two plugins of one name: the second is refused. kNotFound if the directory
+// can't be read.
 Result<PluginSet> load_plugins(const std::string& directory);
 
 }  // namespace nett

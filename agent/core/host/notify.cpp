@@ -16,7 +16,8 @@ void notify_ready(std::string_view status) {
 void notify_reloading() {
     std::timespec now{};
     ::clock_gettime(CLOCK_MONOTONIC, &now);
-    const auto micros = static_cast<std::uint64_t>(now.tv_sec) * 1'000'000 + static_cast<std::uint64_t>(now.tv_nsec) / 1000;
+    const auto micros =
+        static_cast<std::uint64_t>(now.tv_sec) * 1'000'000 + static_cast<std::uint64_t>(now.tv_nsec) / 1000;
     ::sd_notify(0, fmt::format("RELOADING=1\nMONOTONIC_USEC={}", micros).c_str());
 }
 

@@ -36,11 +36,21 @@ Awaitable<Result<void>> stop_as_result(Plugin& plugin, SteadyTime deadline) {
 
 }  // namespace
 
+class PluginManager::Busy {
+public:
+    explicit Busy(bool& flag) : flag_(flag) { flag_ = true; }
+    Busy(const Busy&) = delete;
+    Busy& operator=(const Busy&) = delete;
+    ~Busy() { flag_ = false; }
+
+private:
+    bool& flag_;
+};
+
 PluginManager::PluginManager(const Host& host, std::vector<LoadedPlugin> plugins, CommandSink add_commands)
     : host_(host), add_commands_(std::move(add_commands)) {
-    std::stable_sort(plugins.begin(), plugins.end(), [](const auto& a, const auto& b) {
-        return a.descriptor->start_rank < b.descriptor->start_rank;
-    });
+    std::stable_sort(plugins.begin(), plugins.end(),
+                     [](const auto& a, const auto& b) { return a.descriptor->start_rank < b.descriptor->start_rank; });
     for (const auto& loaded : plugins) instances_.push_back(Instance{loaded.descriptor, nullptr, false, {}});
 }
 
@@ -64,10 +74,13 @@ std::vector<Diagnostic> PluginManager::validate(const std::vector<LoadedPlugin>&
 }
 
 void PluginManager::set_health(const Instance& instance) {
-    host_.health.report({"plugins", instance.descriptor->name, HealthScope::kInfo,
+    host_.health.report({"plugins",
+                         instance.descriptor->name,
+                         HealthScope::kInfo,
                          instance.error.empty() ? HealthState::kOk : HealthState::kFailed,
                          instance.error.empty() ? "running" : instance.error,
-                         instance.error.empty() ? "" : "the agent keeps trying; see the log for the first failure", {}});
+                         instance.error.empty() ? "" : "the agent keeps trying; see the log for the first failure",
+                         {}});
 }
 
 Awaitable<Result<void>> PluginManager::start_instance(Instance& instance, const ConfigNode& node) {
@@ -90,6 +103,7 @@ Awaitable<Result<void>> PluginManager::start_instance(Instance& instance, const 
 }
 
 Awaitable<void> PluginManager::start(const ConfigNode& root) {
+    const Busy busy(busy_);
     for (auto& instance : instances_) {
         const auto* entry = root.find(node_id(*instance.descriptor));
         if (entry == nullptr) continue;
@@ -102,6 +116,8 @@ Awaitable<void> PluginManager::start(const ConfigNode& root) {
 }
 
 Awaitable<void> PluginManager::retry_failed(const ConfigNode& root) {
+    if (busy_) co_return;
+    const Busy busy(busy_);
     for (auto& instance : instances_) {
         const auto* entry = root.find(node_id(*instance.descriptor));
         if (entry == nullptr || instance.running) continue;
@@ -130,6 +146,8 @@ Awaitable<Result<void>> PluginManager::step(Instance& instance, const ConfigEntr
 }
 
 Awaitable<Result<void>> PluginManager::apply(const ConfigNode& from, const ConfigNode& to) {
+    if (busy_) co_return fail(Code::kAborted, "plugins are just being started; try again");
+    const Busy busy(busy_);
     std::vector<Instance*> done;
     for (auto& instance : instances_) {
         const auto* before = from.find(node_id(*instance.descriptor));
@@ -143,7 +161,9 @@ Awaitable<Result<void>> PluginManager::apply(const ConfigNode& from, const Confi
         for (auto it = done.rbegin(); it != done.rend(); ++it) {
             const auto id = node_id(*(*it)->descriptor);
             auto undone = co_await step(**it, to.find(id), from.find(id));
-            if (!undone) log_.error("cannot go back to the running configuration", {{"plugin", (*it)->descriptor->name}, {"error", undone.error()}});
+            if (!undone)
+                log_.error("cannot go back to the running configuration",
+                           {{"plugin", (*it)->descriptor->name}, {"error", undone.error()}});
         }
         co_return fail(std::move(result.error()).in(node_id(*instance.descriptor)));
     }
@@ -151,12 +171,14 @@ Awaitable<Result<void>> PluginManager::apply(const ConfigNode& from, const Confi
 }
 
 Awaitable<Result<void>> PluginManager::refresh(const ConfigNode& root) {
+    if (busy_) co_return fail(Code::kAborted, "plugins are just being started; try again");
+    const Busy busy(busy_);
     Result<void> first_error;
     for (auto& instance : instances_) {
         const auto* entry = root.find(node_id(*instance.descriptor));
         if (entry == nullptr || !instance.running) continue;
-        auto result = co_await guarded(instance.descriptor->name, "reconfigure",
-                                       instance.plugin->reconfigure(entry->children()));
+        auto result =
+            co_await guarded(instance.descriptor->name, "reconfigure", instance.plugin->reconfigure(entry->children()));
         if (!result && first_error) first_error = fail(std::move(result.error()).in(node_id(*instance.descriptor)));
     }
     co_return first_error;
@@ -175,7 +197,8 @@ Awaitable<void> PluginManager::stop(SteadyTime deadline) {
 std::vector<PluginStatus> PluginManager::status() const {
     std::vector<PluginStatus> all;
     for (const auto& instance : instances_) {
-        PluginStatus status{instance.descriptor->name, instance.descriptor->version, "not configured", instance.error, {}};
+        PluginStatus status{
+            instance.descriptor->name, instance.descriptor->version, "not configured", instance.error, {}};
         if (instance.running) {
             status.state = "running";
             status.detail = instance.plugin->status();

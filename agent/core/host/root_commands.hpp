@@ -35,7 +35,8 @@ std::vector<ConfigCommand> root_commands();
 // Requires a tree parsed with root_commands().
 AgentSettings read_settings(const ConfigNode& root);
 
-// Warnings for what differs from `in_force` and only a restart of nettd can change (state file, key, artifacts, socket, hostname).
+// Warnings for what differs from `in_force` and only a restart of nettd can change (state file, key, artifacts, socket,
+// hostname).
 std::vector<Diagnostic> restart_warnings(const AgentSettings& in_force, const ConfigNode& candidate);
 
 }  // namespace nett

@@ -1,0 +1,286 @@
+#include "agent/agent.hpp"
+
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <thread>
+#include <vector>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "agent/api/server.hpp"
+#include "agent/core/config/candidate.hpp"
+#include "agent/core/host/agent_commands.hpp"
+#include "agent/core/host/event_bus.hpp"
+#include "agent/core/host/health_registry.hpp"
+#include "agent/core/host/notify.hpp"
+#include "agent/core/host/plugin_manager.hpp"
+#include "agent/core/host/root_commands.hpp"
+#include "agent/core/inventory/commands.hpp"
+#include "agent/core/inventory/inventory.hpp"
+#include "agent/core/shell/shell.hpp"
+#include "agent/core/store/secret_box.hpp"
+#include "agent/core/store/sqlite_store.hpp"
+#include "agent/frr/frr.hpp"
+#include "agent/net/net.hpp"
+#include "agent/sdk/build_id.hpp"
+#include "agent/sdk/log.hpp"
+#include "agent/sdk/strings.hpp"
+
+namespace nett {
+
+namespace {
+
+constexpr int kIoThreads = 2;                      // TLS and files; a gateway has cores to spare, a switch CPU has two
+constexpr std::chrono::seconds kStopDeadline{10};  // below systemd's TimeoutStopSec of the unit
+
+FrrSettings frr_settings(const FrrTargets& targets) {
+    return {targets.vtysh_backend,
+            targets.zebra,
+            targets.bgpd,
+            targets.vtysh_path,
+            {"--vty_socket", targets.vtysh_socket_directory}};
+}
+
+// The directory of a file that nettd makes itself.
+Result<void> make_parent(const std::string& file) {
+    std::error_code error;
+    const auto parent = std::filesystem::path(file).parent_path();
+    if (!parent.empty()) std::filesystem::create_directories(parent, error);
+    if (error)
+        return fail(
+            Error{Code::kPermissionDenied, fmt::format("cannot be made: {}", error.message()), parent.string()});
+    return {};
+}
+
+}  // namespace
+
+// In the order of construction; destroyed in reverse.
+struct Agent::Parts {
+    Parts(Setup prepared, AgentSettings read, const Options& options)
+        : setup(std::move(prepared)), settings(std::move(read)), config_path(options.config) {}
+
+    Result<void> open();
+    Result<void> join();
+    int run();
+
+    std::vector<Diagnostic> validate(const ConfigNode& root);
+    Awaitable<Result<void>> apply(const ConfigNode& from, const ConfigNode& to);
+    void put_in_force(const AgentSettings& next);
+    Awaitable<void> start();
+    Awaitable<void> reload();
+    Awaitable<void> shut_down();
+    Awaitable<void> watch_signals();
+    Awaitable<void> keep_watchdog(std::chrono::microseconds period);
+    Awaitable<void> retry_failed_plugins();
+    void spawn(Awaitable<void> work) { asio::co_spawn(loop, std::move(work), asio::detached); }
+    void run_loop();
+
+    Logger log{"agent"};
+    Setup setup;
+    AgentSettings settings;  // as at the start, but for what `commit` changes
+    std::string config_path;
+
+    RealClock clock;
+    asio::io_context loop{1};
+    asio::io_context io{kIoThreads};
+    asio::signal_set signals{loop, SIGTERM, SIGINT, SIGHUP};
+    asio::steady_timer retry_timer{loop};
+    asio::steady_timer watchdog_timer{loop};
+    LoopEventBus events{loop.get_executor(), clock};
+    LoopHealthRegistry health{loop.get_executor(), clock, events};
+    std::unique_ptr<SqliteStore> store;
+    std::unique_ptr<SecretBox> secrets;
+    std::unique_ptr<Net> net;
+    std::unique_ptr<FrrAdapter> frr;
+    std::unique_ptr<Inventory> inventory;
+    std::unique_ptr<ConfigManager> config;
+    std::unique_ptr<Shell> shell;
+    std::unique_ptr<PluginManager> plugins;
+    std::unique_ptr<AgentCommandContext> command_context;
+    std::unique_ptr<ApiServer> api;
+};
+
+// Everything that may be refused from outside.
+Result<void> Agent::Parts::open() {
+    for (const auto& file : {settings.state_file, settings.secret_key_file, settings.api_socket})
+        NETT_TRY(make_parent(file));
+    auto opened_store = SqliteStore::open(settings.state_file, loop.get_executor());
+    if (!opened_store) return fail(std::move(opened_store.error()));
+    store = std::move(*opened_store);
+    auto opened_secrets = open_secret_box(settings.secret_key_file);
+    if (!opened_secrets) return fail(std::move(opened_secrets.error()));
+    secrets = std::move(*opened_secrets);
+    auto opened_net = make_net(loop.get_executor());
+    if (!opened_net) return fail(std::move(opened_net.error()).in("rtnetlink"));
+    net = std::move(*opened_net);
+    auto opened_inventory = Inventory::open({*store, *secrets, events, clock}, settings.artifact_directory);
+    if (!opened_inventory) return fail(std::move(opened_inventory.error()));
+    inventory = std::move(*opened_inventory);
+    return {};
+}
+
+// Joins the rooms. Errors here are mistakes of the build or of a plugin.
+Result<void> Agent::Parts::join() {
+    frr = make_frr(loop.get_executor(), clock, events, health, frr_settings(settings.frr));
+    config = std::make_unique<ConfigManager>(
+        setup.grammar, clock, config_path,
+        ConfigActions{[this](const ConfigNode& root) { return validate(root); },
+                      [this](const ConfigNode& from, const ConfigNode& to) { return apply(from, to); }});
+    config->set_running(setup.config.root, "file");
+    shell = std::make_unique<Shell>(setup.grammar, *config, clock, ShellSettings{[this] { return settings.hostname; }});
+    const Host host{
+        loop.get_executor(), io.get_executor(),          clock, events, health, *store, *secrets, *frr, *net,
+        settings.hostname,   settings.artifact_directory};
+    plugins = std::make_unique<PluginManager>(host, setup.plugins.plugins, [this](std::vector<OpCommand> commands) {
+        return shell->add_commands(std::move(commands));
+    });
+    command_context = std::make_unique<AgentCommandContext>(
+        AgentCommandContext{*plugins, health, events, clock, clock.system_now(), settings.hostname});
+    NETT_TRY(shell->add_commands(agent_commands(*command_context)));
+    NETT_TRY(shell->add_commands(inventory_commands(*inventory)));
+    for (auto& [name, source] : inventory_completions(*inventory))
+        shell->add_completion_source(name, std::move(source));
+    shell->add_completion_source("interfaces", interface_names);
+
+    VersionInfo version{kVersion, kBuildId, settings.hostname, {}};
+    for (const auto& loaded : setup.plugins.plugins) version.plugins.emplace_back(loaded.descriptor->name);
+    api = std::make_unique<ApiServer>(
+        ApiDependencies{loop.get_executor(), *shell, *inventory, *store, events, health, std::move(version)});
+    return {};
+}
+
+std::vector<Diagnostic> Agent::Parts::validate(const ConfigNode& root) {
+    auto findings = restart_warnings(settings, root);
+    auto found = PluginManager::validate(setup.plugins.plugins, root, {interface_names(), false});
+    std::move(found.begin(), found.end(), std::back_inserter(findings));
+    return findings;
+}
+
+Awaitable<Result<void>> Agent::Parts::apply(const ConfigNode& from, const ConfigNode& to) {
+    NETT_CO_TRY(co_await plugins->apply(from, to));
+    put_in_force(read_settings(to));
+    co_return Result<void>{};
+}
+
+// The settings that need no restart.
+void Agent::Parts::put_in_force(const AgentSettings& next) {
+    set_log_level(next.log_level);
+    set_log_format(next.log_format);
+    settings.log_level = next.log_level;
+    settings.log_format = next.log_format;
+    if (settings.frr == next.frr) return;
+    settings.frr = next.frr;
+    frr->reconfigure(frr_settings(next.frr));
+}
+
+Awaitable<void> Agent::Parts::start() {
+    co_await plugins->start(config->running());
+    notify_ready(fmt::format("{} plugins", plugins->status().size()));
+    log.info("ready", {{"version", kVersion}, {"hostname", settings.hostname}, {"api", settings.api_socket}});
+    events.publish({"agent.started", settings.hostname, "the agent is ready", {}});
+}
+
+Awaitable<void> Agent::Parts::reload() {
+    notify_reloading();
+    auto report = co_await config->reload("signal");
+    if (!report) {
+        log.error("the configuration file is refused; the running configuration stays", {{"error", report.error()}});
+    } else if (auto refreshed = co_await plugins->refresh(config->running()); !refreshed) {
+        log.error("a plugin keeps what it had", {{"error", refreshed.error()}});
+    } else {
+        log.info("reloaded", {{"changed", report->changed}});
+    }
+    notify_ready("reloaded");
+}
+
+Awaitable<void> Agent::Parts::shut_down() {
+    notify_stopping();
+    log.info("stopping");
+    const auto deadline = clock.steady_now() + kStopDeadline;
+    retry_timer.cancel();
+    watchdog_timer.cancel();
+    co_await plugins->stop(deadline);
+    co_await api->stop(deadline);
+    frr->stop();
+    loop.stop();
+}
+
+Awaitable<void> Agent::Parts::watch_signals() {
+    for (;;) {
+        const int signal = co_await signals.async_wait(asio::use_awaitable);
+        if (signal != SIGHUP) co_return co_await shut_down();
+        co_await reload();
+    }
+}
+
+Awaitable<void> Agent::Parts::keep_watchdog(std::chrono::microseconds period) {
+    for (;;) {
+        watchdog_ping();
+        watchdog_timer.expires_after(period);
+        co_await watchdog_timer.async_wait(asio::use_awaitable);
+    }
+}
+
+Awaitable<void> Agent::Parts::retry_failed_plugins() {
+    for (;;) {
+        retry_timer.expires_after(kStartRetry);
+        co_await retry_timer.async_wait(asio::use_awaitable);
+        co_await plugins->retry_failed(config->running());
+    }
+}
+
+void Agent::Parts::run_loop() {
+    for (;;) {
+        try {
+            loop.run();
+            return;
+        } catch (const std::exception& exception) {
+            // A handler that throws is a defect, but the port of a switch must not go dark for it.
+            log.error("a handler threw; going on", {{"error", exception.what()}});
+        }
+    }
+}
+
+int Agent::Parts::run() {
+    if (auto served = api->start(settings.api_socket); !served) {
+        log.error("the management API cannot be served", {{"error", served.error()}});
+        return EXIT_FAILURE;
+    }
+    const auto keep_io = asio::make_work_guard(io);
+    std::vector<std::thread> io_threads;
+    for (int i = 0; i < kIoThreads; ++i) io_threads.emplace_back([this] { io.run(); });
+    spawn(watch_signals());
+    spawn(start());
+    spawn(retry_failed_plugins());
+    if (const auto period = watchdog_period()) spawn(keep_watchdog(*period));
+    run_loop();
+    io.stop();
+    for (auto& thread : io_threads) thread.join();
+    return EXIT_SUCCESS;
+}
+
+Agent::Agent(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+Agent::~Agent() = default;
+
+Result<std::unique_ptr<Agent>> Agent::assemble(const Options& options, Setup setup) {
+    auto settings = read_settings(setup.config.root);
+    set_log_level(settings.log_level);
+    set_log_format(settings.log_format);
+    auto parts = std::make_unique<Parts>(std::move(setup), std::move(settings), options);
+    NETT_TRY(parts->open());
+    NETT_TRY(parts->join());
+    return std::unique_ptr<Agent>(new Agent(std::move(parts)));
+}
+
+int Agent::run() {
+    return parts_->run();
+}
+
+}  // namespace nett

@@ -1,0 +1,50 @@
+// The management API's server: gRPC on a Unix socket, with server reflection.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "agent/api/system_service.hpp"
+#include "agent/core/inventory/inventory.hpp"
+#include "agent/core/shell/shell.hpp"
+#include "agent/sdk/asio.hpp"
+#include "agent/sdk/event.hpp"
+#include "agent/sdk/health.hpp"
+#include "agent/sdk/result.hpp"
+#include "agent/sdk/store.hpp"
+
+namespace nett {
+
+// A machine config is well under 1 MiB and artifacts come in chunks: larger messages are mistakes.
+inline constexpr int kMaxApiMessage = 4 << 20;
+
+// References outlive the server.
+struct ApiDependencies {
+    asio::any_io_executor loop;
+    Shell& shell;
+    Inventory& inventory;
+    Store& store;
+    EventBus& events;
+    HealthRegistry& health;
+    VersionInfo version;
+};
+
+// Loop thread only.
+class ApiServer {
+public:
+    explicit ApiServer(ApiDependencies dependencies);
+    ~ApiServer();
+
+    // Binds the socket (mode 0660: who may open it is an administrator) and serves. A socket file that nobody listens
+    // on is replaced; kAlreadyExists when somebody does.
+    Result<void> start(const std::string& socket_path);
+    // Ends all calls by the deadline and removes the socket file. Idempotent. Resumes on the loop.
+    Awaitable<void> stop(SteadyTime deadline);
+
+private:
+    struct Impl;
+    std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace nett

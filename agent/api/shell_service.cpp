@@ -1,0 +1,51 @@
+#include "agent/api/shell_service.hpp"
+
+namespace nett {
+
+namespace {
+
+v1::ExecuteReply to_proto(ShellReply reply) {
+    v1::ExecuteReply out;
+    out.set_output(std::move(reply.output));
+    out.set_error(std::move(reply.error));
+    out.set_prompt(std::move(reply.prompt));
+    out.set_done(reply.done);
+    out.set_exit(reply.exit);
+    return out;
+}
+
+}  // namespace
+
+grpc::ServerWriteReactor<v1::ExecuteReply>* ShellService::Execute(grpc::CallbackServerContext* context,
+                                                                  const v1::ExecuteRequest* request) {
+    auto stream = Stream<v1::ExecuteReply>::make(api_.loop, "the output is read too slowly; run the command again");
+    auto* reactor = stream.get();
+    asio::post(api_.loop, [this, stream, caller = caller_of(api_, *context), session = request->session(),
+                           line = request->line(), json = request->json()] {
+        auto reply = [stream](ShellReply part) { stream->write(to_proto(std::move(part))); };
+        asio::co_spawn(
+            api_.loop, shell_.execute(session, caller, line, json, std::move(reply)),
+            [stream](const std::exception_ptr& error) { stream->finish(error ? status_of(error) : grpc::Status::OK); });
+    });
+    return reactor;
+}
+
+grpc::ServerUnaryReactor* ShellService::Complete(grpc::CallbackServerContext* context,
+                                                 const v1::CompleteRequest* request, v1::CompleteReply* reply) {
+    const Caller caller = caller_of(api_, *context);
+    return answer<v1::CompleteReply>(
+        api_, context, reply, [this, request, caller]() -> Awaitable<Result<v1::CompleteReply>> {
+            const auto found = shell_.complete(request->session(), caller, request->line());
+            v1::CompleteReply out;
+            for (const auto& completion : found.completions) {
+                auto* added = out.add_completions();
+                added->set_token(completion.token);
+                added->set_help(completion.help);
+                added->set_insertable(completion.insertable);
+            }
+            out.set_complete(found.complete);
+            co_return out;
+        });
+}
+
+}  // namespace nett

@@ -1,0 +1,45 @@
+#include "agent/api/status.hpp"
+
+namespace nett {
+
+namespace {
+
+grpc::StatusCode status_code(Code code) {
+    switch (code) {
+        case Code::kInvalidArgument:
+            return grpc::StatusCode::INVALID_ARGUMENT;
+        case Code::kNotFound:
+            return grpc::StatusCode::NOT_FOUND;
+        case Code::kAlreadyExists:
+            return grpc::StatusCode::ALREADY_EXISTS;
+        case Code::kFailedPrecondition:
+            return grpc::StatusCode::FAILED_PRECONDITION;
+        case Code::kPermissionDenied:
+            return grpc::StatusCode::PERMISSION_DENIED;
+        case Code::kUnauthenticated:
+            return grpc::StatusCode::UNAUTHENTICATED;
+        case Code::kResourceExhausted:
+            return grpc::StatusCode::RESOURCE_EXHAUSTED;
+        case Code::kAborted:
+            return grpc::StatusCode::ABORTED;
+        case Code::kUnavailable:
+            return grpc::StatusCode::UNAVAILABLE;
+        case Code::kDeadlineExceeded:
+            return grpc::StatusCode::DEADLINE_EXCEEDED;
+        case Code::kDataLoss:
+            return grpc::StatusCode::DATA_LOSS;
+        case Code::kUnimplemented:
+            return grpc::StatusCode::UNIMPLEMENTED;
+        case Code::kInternal:
+            return grpc::StatusCode::INTERNAL;
+    }
+    return grpc::StatusCode::INTERNAL;
+}
+
+}  // namespace
+
+grpc::Status to_status(const Error& error) {
+    return {status_code(error.code), error.to_string()};
+}
+
+}  // namespace nett

@@ -1,0 +1,45 @@
+// nettd: reads its command line and configuration, then runs the agent until it is told to stop.
+#include <cstdio>
+#include <cstdlib>
+
+#include "agent/agent.hpp"
+#include "agent/options.hpp"
+#include "agent/setup.hpp"
+
+namespace {
+
+// Everything that was found, on standard error; true when the configuration can be used.
+bool report(const nett::Setup& setup) {
+    for (const auto& refused : setup.plugins.refused) {
+        std::fprintf(stderr, "plugin refused: %s\n", refused.to_string().c_str());
+    }
+    for (const auto& finding : setup.config.diagnostics) std::fprintf(stderr, "%s\n", finding.to_string().c_str());
+    return setup.config.ok();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    const nett::Options options = nett::parse_options(argc, argv);
+    auto setup = nett::prepare(options, !options.check_config || options.allow_missing_ports);
+    if (!setup) {
+        std::fprintf(stderr, "nettd: %s\n", setup.error().to_string().c_str());
+        return EXIT_FAILURE;
+    }
+    const bool usable = report(*setup);
+    if (options.check_config) {
+        if (usable) std::printf("%s: the configuration is good\n", options.config.c_str());
+        return usable ? EXIT_SUCCESS : EXIT_FAILURE;
+    }
+    if (!usable) {
+        std::fprintf(stderr, "nettd: not started; correct %s (\"nettd --check-config\" checks it)\n",
+                     options.config.c_str());
+        return EXIT_FAILURE;
+    }
+    auto agent = nett::Agent::assemble(options, std::move(*setup));
+    if (!agent) {
+        std::fprintf(stderr, "nettd: %s\n", agent.error().to_string().c_str());
+        return EXIT_FAILURE;
+    }
+    return (*agent)->run();
+}
