@@ -1,0 +1,106 @@
+#include "agent/core/store/readers.hpp"
+
+#include <algorithm>
+#include <limits>
+
+namespace nett {
+
+namespace {
+
+std::unique_ptr<SQLite::Database> open_reader(const std::string& path) {
+    auto database = open_connection(path, ConnectionRole::kReader);
+    configure_connection(*database, ConnectionRole::kReader, {});
+    return database;
+}
+
+// SQLite's integers are signed.
+std::uint64_t as_limit(std::size_t limit) {
+    return std::min<std::uint64_t>(limit, std::numeric_limits<std::int64_t>::max());
+}
+
+}  // namespace
+
+ReadConnection::ReadConnection(const std::string& path)
+    : database_(open_reader(path)),
+      get_(*database_, "SELECT value, revision FROM record WHERE kind = ? AND key = ?"),
+      find_(*database_,
+            "SELECT record.key, record.value, record.revision FROM index_entry"
+            " JOIN record ON record.kind = index_entry.kind AND record.key = index_entry.key"
+            " WHERE index_entry.kind = ? AND index_entry.name = ? AND index_entry.value = ?"),
+      list_(*database_, "SELECT key, value, revision FROM record WHERE kind = ? AND key > ? ORDER BY key LIMIT ?"),
+      changes_(*database_,
+               "SELECT revision, kind, key, value, actor, reason FROM change WHERE revision > ? ORDER BY revision, id"),
+      meta_(*database_, "SELECT value FROM meta WHERE name = ?") {}
+
+std::optional<Record> ReadConnection::get(std::string_view kind, std::string_view key) {
+    const StatementScope scope(get_);
+    bind_text(get_, 1, kind);
+    bind_text(get_, 2, key);
+    if (!get_.executeStep()) return std::nullopt;
+    return Record{std::string(kind), std::string(key), column_text(get_, 0), column_integer(get_, 1)};
+}
+
+std::optional<Record> ReadConnection::find(std::string_view kind, std::string_view index, std::string_view value) {
+    const StatementScope scope(find_);
+    bind_text(find_, 1, kind);
+    bind_text(find_, 2, index);
+    bind_text(find_, 3, value);
+    if (!find_.executeStep()) return std::nullopt;
+    return Record{std::string(kind), column_text(find_, 0), column_text(find_, 1), column_integer(find_, 2)};
+}
+
+std::vector<Record> ReadConnection::list(std::string_view kind, std::string_view after, std::size_t limit) {
+    const StatementScope scope(list_);
+    bind_text(list_, 1, kind);
+    bind_text(list_, 2, after);
+    bind_integer(list_, 3, as_limit(limit));
+    std::vector<Record> records;
+    while (list_.executeStep()) {
+        records.push_back({std::string(kind), column_text(list_, 0), column_text(list_, 1), column_integer(list_, 2)});
+    }
+    return records;
+}
+
+std::vector<Change> ReadConnection::changes(Revision since, std::size_t limit) {
+    const StatementScope scope(changes_);
+    bind_integer(changes_, 1, as_limit(since));
+    std::vector<Change> changes;
+    while (changes_.executeStep()) {
+        const Revision revision = column_integer(changes_, 0);
+        // Never a part of a transaction: the caller goes on after the last revision it got.
+        if (changes.size() >= limit && (changes.empty() || changes.back().revision != revision)) break;
+        Change change{revision,     column_text(changes_, 1), column_text(changes_, 2),
+                      std::nullopt, column_text(changes_, 4), column_text(changes_, 5)};
+        if (!changes_.isColumnNull(3)) change.value = column_text(changes_, 3);
+        changes.push_back(std::move(change));
+    }
+    return changes;
+}
+
+std::uint64_t ReadConnection::meta(std::string_view name) {
+    const StatementScope scope(meta_);
+    bind_text(meta_, 1, name);
+    return meta_.executeStep() ? column_integer(meta_, 0) : 0;
+}
+
+ReaderPool::ReaderPool(std::string path) : path_(std::move(path)) {
+    for (std::size_t i = 0; i < kReadConnections; ++i) idle_.push_back(std::make_unique<ReadConnection>(path_));
+}
+
+std::unique_ptr<ReadConnection> ReaderPool::take() {
+    std::unique_lock lock(mutex_);
+    returned_.wait(lock, [this] { return !idle_.empty(); });
+    auto connection = std::move(idle_.back());
+    idle_.pop_back();
+    return connection;
+}
+
+void ReaderPool::give_back(std::unique_ptr<ReadConnection> connection) {
+    {
+        const std::lock_guard lock(mutex_);
+        idle_.push_back(std::move(connection));
+    }
+    returned_.notify_one();
+}
+
+}  // namespace nett

@@ -1,0 +1,93 @@
+#include "agent/core/store/schema.hpp"
+
+#include <array>
+
+namespace nett {
+
+namespace {
+
+constexpr std::array kSteps{
+    Migration{
+        "records, index entries, change log",
+        // record: rowid tables, because values are large; SQLite advises WITHOUT ROWID for rows of a few bytes only.
+        // change.value is NULL for a deleted record. change.size is what the row counts for in kChangeLogBytes.
+        // meta: 'revision' is that of the last commit, 'compacted' the last one that fell out of the change log.
+        R"sql(
+CREATE TABLE record (
+    kind     TEXT NOT NULL,
+    key      TEXT NOT NULL,
+    value    TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    PRIMARY KEY (kind, key)
+);
+CREATE TABLE index_entry (
+    kind  TEXT NOT NULL,
+    name  TEXT NOT NULL,
+    value TEXT NOT NULL,
+    key   TEXT NOT NULL,
+    PRIMARY KEY (kind, name, value),
+    FOREIGN KEY (kind, key) REFERENCES record (kind, key) ON DELETE CASCADE
+) WITHOUT ROWID;
+CREATE INDEX index_entry_of_record ON index_entry (kind, key);
+CREATE TABLE change (
+    id       INTEGER PRIMARY KEY,
+    revision INTEGER NOT NULL,
+    time     INTEGER NOT NULL,
+    kind     TEXT NOT NULL,
+    key      TEXT NOT NULL,
+    value    TEXT,
+    actor    TEXT NOT NULL,
+    reason   TEXT NOT NULL,
+    size     INTEGER NOT NULL
+);
+CREATE INDEX change_by_revision ON change (revision);
+CREATE TABLE meta (
+    name  TEXT PRIMARY KEY,
+    value INTEGER NOT NULL
+) WITHOUT ROWID;
+INSERT INTO meta (name, value) VALUES ('revision', 0), ('compacted', 0);
+)sql"},
+};
+
+int pragma(SQLite::Database& database, const char* name) {
+    return database.execAndGet(std::string("PRAGMA ") + name).getInt();
+}
+
+bool is_empty(SQLite::Database& database) {
+    return database.execAndGet("SELECT count(*) FROM sqlite_schema").getInt() == 0;
+}
+
+}  // namespace
+
+std::span<const Migration> state_migrations() {
+    return kSteps;
+}
+
+Result<void> migrate(SQLite::Database& database, const std::string& path, std::span<const Migration> steps) {
+    const bool fresh = is_empty(database);
+    const int application = pragma(database, "application_id");
+    if (!fresh && application != kApplicationId) {
+        return fail(Error{Code::kFailedPrecondition,
+                          "a SQLite database of another program; give this agent another `state file`", path});
+    }
+    const int version = pragma(database, "user_version");
+    const int newest = static_cast<int>(steps.size());
+    if (version < 0 || version > newest) {
+        return fail(Error{
+            Code::kFailedPrecondition,
+            fmt::format("its schema has version {}, this nettd knows up to {}; run the newer nettd that wrote it, "
+                        "or restore a backup",
+                        version, newest),
+            path});
+    }
+    for (int at = version; at < newest; ++at) {
+        SQLite::Transaction transaction(database, SQLite::TransactionBehavior::IMMEDIATE);
+        database.exec(steps[static_cast<std::size_t>(at)].sql);
+        database.exec("PRAGMA application_id = " + std::to_string(kApplicationId));
+        database.exec("PRAGMA user_version = " + std::to_string(at + 1));
+        transaction.commit();
+    }
+    return {};
+}
+
+}  // namespace nett

@@ -1,0 +1,81 @@
+// The state file: the agent's one implementation of agent/sdk/store.hpp, on SQLite (WAL, synchronous=FULL).
+//
+// Threads. One writer thread owns the only writing connection. Transactions that queue up while it is busy share the
+// next SQLite commit and its fsync; each has a savepoint of its own, so one that fails leaves the others alone. Reads
+// take one of a few connections with prepared statements, from any thread.
+//
+// Order. A change is on disk first, then readers see it, then watchers are told on the loop thread, then the committer
+// resumes: on the loop thread a cache fed by watch() is up to date when commit() returns.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "agent/core/store/file_lock.hpp"
+#include "agent/sdk/store.hpp"
+
+namespace nett {
+
+class ReaderPool;
+class WatchHub;
+class StoreWriter;
+
+// How many changes, and how many bytes of them, can be read back by changes(). A watcher that is further behind lists
+// again.
+inline constexpr std::uint64_t kChangeLogLength = 10'000;  // hours of a busy fabric
+inline constexpr std::uint64_t kChangeLogBytes = 64ULL
+                                                 << 20U;  // machine configs make changes of 100 kB; bounds the file
+
+// What one transaction may carry; larger is kInvalidArgument.
+inline constexpr std::size_t kMaxKeySize = 512;            // names are 63, job keys 20, an indexed value at most a URL
+inline constexpr std::size_t kMaxValueSize = 4U << 20U;    // Talos configs are under 100 kB; gRPC messages under 4 MiB
+inline constexpr std::size_t kMaxRecordsPerCommit = 1000;  // keeps one caller from holding the writer for long
+// Transactions waiting for the writer; more are kResourceExhausted.
+inline constexpr std::size_t kMaxQueuedCommits = 4096;
+
+struct SqliteOptions {
+    // Largest size of the database in pages of 4096 bytes (without its log); 0: as much as the disk holds.
+    std::uint64_t max_pages = 0;
+};
+
+// Thread-safe, but for watch(): loop thread only. Must go before the executors that commit() was called on.
+class SqliteStore final : public Store {
+public:
+    // Opens or creates the file (0600) and brings its schema up to date. The directory must exist. `loop` runs the
+    // watchers. kFailedPrecondition: another agent has it (named by its pid), it is newer than this program, or it is
+    // not nett's. kDataLoss: damaged. kPermissionDenied, kNotFound, kResourceExhausted: as the file system says.
+    static Result<std::unique_ptr<SqliteStore>> open(std::string path, asio::any_io_executor loop,
+                                                     SqliteOptions options = {});
+    // Writes what is queued, then closes.
+    ~SqliteStore() override;
+
+    Result<std::optional<Record>> get(std::string_view kind, std::string_view key) const override;
+    Result<std::optional<Record>> find(std::string_view kind, std::string_view index,
+                                       std::string_view value) const override;
+    Result<std::vector<Record>> list(std::string_view kind, std::string_view after, std::size_t limit) const override;
+    // kFailedPrecondition when `since` is older than the change log: list the records, then go on from revision().
+    Result<std::vector<Change>> changes(Revision since, std::size_t limit) const override;
+    Revision revision() const override { return revision_->load(std::memory_order_acquire); }
+
+    // Deletes are done before puts, so an index value may move between records in one transaction. Deleting what is not
+    // there changes nothing; a transaction that changes nothing answers with the current revision.
+    Awaitable<Result<Revision>> commit(Transaction transaction) override;
+    // An empty kind watches all kinds. Only changes later than revision() at the time of this call are delivered.
+    [[nodiscard]] Subscription watch(std::string kind, std::function<void(const Change&)> observer) override;
+
+    const std::string& path() const { return path_; }
+
+private:
+    SqliteStore();
+
+    std::string path_;
+    FileLock lock_;
+    std::shared_ptr<std::atomic<Revision>> revision_;
+    std::shared_ptr<WatchHub> watchers_;
+    std::unique_ptr<ReaderPool> readers_;
+    std::unique_ptr<StoreWriter> writer_;  // last: its thread uses the members above
+};
+
+}  // namespace nett
