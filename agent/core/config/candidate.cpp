@@ -73,7 +73,10 @@ Awaitable<Result<CommitReport>> ConfigManager::replace(ConfigNode root, std::str
 
 ConfigNode& ConfigManager::candidate(const std::string& session) {
     const auto found = candidates_.find(session);
-    if (found != candidates_.end()) return found->second.root;
+    if (found != candidates_.end() && (has_changes(session) || found->second.base_revision == revision())) {
+        return found->second.root;
+    }
+    candidates_.erase(session);
     return candidates_.emplace(session, Candidate{running(), running(), revision()}).first->second.root;
 }
 

@@ -77,7 +77,7 @@ public:
     // Validates, applies and installs a whole configuration.
     Awaitable<Result<CommitReport>> replace(ConfigNode root, std::string actor);
 
-    // The session's candidate, made when it has none.
+    // The session's candidate, made from the running configuration when it has none, or one without changes.
     ConfigNode& candidate(const std::string& session);
     bool has_candidate(const std::string& session) const { return candidates_.contains(session); }
     // The candidate differs from the configuration that it started from.

@@ -167,8 +167,13 @@ ConfigEntry& put_entry(ConfigNode& node, const GrammarCommand& command, ConfigEn
         *old = std::move(entry);
         return *old;
     }
-    const auto before = [](const ConfigEntry& a, const ConfigEntry& b) {
-        return a.rank() != b.rank() ? a.rank() < b.rank() : natural_less(a.line(), b.line());
+    // Other entries of the command have other keys, so there are no ties.
+    const auto before = [&](const ConfigEntry& a, const ConfigEntry& b) {
+        if (a.rank() != b.rank()) return a.rank() < b.rank();
+        for (const auto& key : command.spec.keys) {
+            if (a.arg(key) != b.arg(key)) return natural_less(a.arg(key), b.arg(key));
+        }
+        return false;
     };
     auto& entries = node.entries();
     return *entries.insert(std::upper_bound(entries.begin(), entries.end(), entry, before), std::move(entry));
