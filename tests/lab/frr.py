@@ -119,6 +119,11 @@ class Frr:
         self._wait_for(daemon)
         self.node.run("/usr/bin/vtysh", "-b", "-n", "-d", daemon)
 
+    def start_dead_daemons(self):
+        for daemon in _DAEMONS:
+            if daemon not in self._processes or not self._processes[daemon].running():
+                self.start_daemon(daemon)
+
     def restart(self, daemon):
         self.kill(daemon)
         self.start_daemon(daemon)

@@ -68,6 +68,16 @@ class Server:
         seen = [json.loads(line) for line in self._listener.log().splitlines() if line.startswith("{") and line.endswith("}")]
         return [entry for entry in seen if entry["interface"] == nic and entry["time"] >= since]
 
+    def wait_advertised(self, nic, preferred, within):
+        """Until the newest advertisement has a prefix with this preferred lifetime; returns the prefix."""
+        def newest():
+            for prefix, lifetimes in self.advertisements(nic)[-1]["prefixes"].items():
+                if lifetimes[1] == preferred:
+                    return prefix
+            return None
+
+        return wait.until(f"{nic} of {self.node.name} sees a preferred lifetime of {preferred} s", newest, within)
+
     def fetch(self, path, credentials, nic="", address="2001:db8:ffff::1", method="GET", timeout=5):
         arguments = [path, "--address", address, "--ca", credentials.ca, "--method", method, "--timeout", timeout]
         if credentials.certificate:

@@ -1,0 +1,84 @@
+"""One lab for all integration tests: it is raised once, and after each test whatever the test broke is started again."""
+
+import dataclasses
+import os
+
+import pytest
+
+from tests.lab import api, fabric, story
+from tests.lab.build import SOURCE, Build
+from tests.lab.server import NICS, Server
+
+PORTS = (1, 2, 3)
+
+
+@dataclasses.dataclass
+class World:
+    """What a test works with."""
+
+    build: Build
+    lab: fabric.Lab
+    fabric: fabric.Fabric
+    pki: story.Pki
+    agents: dict
+    servers: dict
+    messages: object
+
+    @property
+    def home(self):
+        """The agent of the metadata host that the fabric prefers."""
+        return self.agents[story.HOME]
+
+    @property
+    def tenant(self):
+        return self.pki.credentials()
+
+    def api(self, name=story.HOME):
+        return api.Api(self.lab.nodes[name], self.messages)
+
+    def restore(self):
+        """Starts again whatever is not running; returns when the fabric is as it was in the beginning."""
+        for instance in self.fabric.frr.values():
+            instance.start_dead_daemons()
+        for agent in self.agents.values():
+            if not agent.running():
+                agent.start()
+        self.fabric.wait_established()
+        story.wait_anycast(self.fabric)
+
+
+@pytest.fixture(scope="session")
+def build():
+    return Build(os.environ.get("NETT_BUILD", SOURCE / "build" / "check"))
+
+
+@pytest.fixture(scope="session")
+def lab(build):
+    with fabric.Lab("nettest-", build.environment()) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def raised(build, lab, tmp_path_factory):
+    """The whole world, once."""
+    network = fabric.Fabric(lab)
+    network.start_frr()
+    pki = story.Pki(lab, build)
+    pki.create()
+    servers = {port: Server(lab, port) for port in PORTS}
+    agents = story.make_agents(network, build, pki, f"swp{PORTS[0]}-{PORTS[-1]}")
+    for agent in agents.values():
+        agent.start()
+    made = World(build, lab, network, pki, agents, servers, api.messages(tmp_path_factory.mktemp("proto")))
+    story.register_tenant(made.home)
+    made.restore()
+    for server in servers.values():
+        for nic in NICS:
+            server.wait_slaac(nic)
+    return made
+
+
+@pytest.fixture
+def world(raised):
+    yield raised
+    raised.restore()

@@ -1,0 +1,33 @@
+"""The programs of a build folder, and how the nodes of a lab find them without being installed."""
+
+import pathlib
+
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+_PROGRAMS = {"nettd": "agent/nettd", "nettsh": "agent/cli/nettsh", "talos-fabric-builder": "builder/talos-fabric-builder"}
+PLUGINS = ("ra", "metadata", "bgp-anycast", "redfish")
+
+
+class Build:
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder).resolve()
+        missing = [path for path in _PROGRAMS.values() if not (self.folder / path).exists()]
+        if missing:
+            raise RuntimeError(f"{self.folder} has no {', '.join(missing)}: build first (ninja -C {self.folder})")
+
+    def program(self, name):
+        return str(self.folder / _PROGRAMS[name])
+
+    def environment(self):
+        """For `enter`: nettsh and the others by name, as if installed."""
+        folders = [str((self.folder / path).parent) for path in _PROGRAMS.values()]
+        return {"PATH": ":".join([*folders, "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"])}
+
+    def plugin_folder(self, lab_folder):
+        """One folder with all plugins, as an installation has it; a build has each in its own."""
+        folder = lab_folder / "plugins"
+        folder.mkdir(exist_ok=True)
+        for name in PLUGINS:
+            link = folder / f"nett-{name}.so"
+            if not link.is_symlink():
+                link.symlink_to(self.folder / "plugins" / name / f"nett-{name}.so")
+        return folder
