@@ -208,9 +208,10 @@ public:
     }
 
 private:
-    std::shared_ptr<Reconciler> make_reconciler(asio::any_io_executor loop, const Clock& clock, FrrDaemon daemon, FrrWork& work) {
-        return std::make_shared<Reconciler>(loop, clock, work,
-                                            [this, daemon](const FrrDaemonStatus& before) { on_round(daemon, before); });
+    std::shared_ptr<Reconciler> make_reconciler(asio::any_io_executor loop, const Clock& clock, FrrDaemon daemon,
+                                                FrrWork& work) {
+        return std::make_shared<Reconciler>(
+            loop, clock, work, [this, daemon](const FrrDaemonStatus& before) { on_round(daemon, before); });
     }
 
     const Reconciler& reconciler(FrrDaemon daemon) const { return daemon == FrrDaemon::kZebra ? *zebra_ : *bgpd_; }
@@ -242,11 +243,12 @@ private:
         }
         if (now.repairs != before.repairs) {
             kLog.info("repaired drift", {{"daemon", name}, {"repairs", now.repairs}});
-            events_.publish({"frr.repaired", name, name + " had lost or changed what was declared; programmed again", {}, {}, 0});
+            events_.publish(
+                {"frr.repaired", name, name + " had lost or changed what was declared; programmed again", {}, {}, 0});
         }
         report_health(daemon, now);
-        bool changed = first || now.connected != before.connected || now.in_sync != before.in_sync || now.error != before.error ||
-                       now.repairs != before.repairs || now.hardened != before.hardened;
+        bool changed = first || now.connected != before.connected || now.in_sync != before.in_sync ||
+                       now.error != before.error || now.repairs != before.repairs || now.hardened != before.hardened;
         if (!changed) return;
         auto observers = observers_;
         for (auto& [id, observer] : observers) {
@@ -268,8 +270,9 @@ private:
             condition.remedy = "see the daemon's log (show logging in vtysh)";
         } else if (!now.hardened) {
             condition.state = HealthState::kDegraded;
-            condition.message = fmt::format("{} runs FRR's unpatched gRPC module, which loses configuration and listens everywhere",
-                                            condition.name);
+            condition.message =
+                fmt::format("{} runs FRR's unpatched gRPC module, which loses configuration and listens everywhere",
+                            condition.name);
             condition.remedy = "install the module of packaging/frr-grpc and restart FRR";
         }
         health_.report(std::move(condition));
@@ -290,8 +293,8 @@ private:
 
 }  // namespace
 
-std::unique_ptr<FrrAdapter> make_frr(asio::any_io_executor loop, const Clock& clock, EventBus& events, HealthRegistry& health,
-                                     FrrSettings settings) {
+std::unique_ptr<FrrAdapter> make_frr(asio::any_io_executor loop, const Clock& clock, EventBus& events,
+                                     HealthRegistry& health, FrrSettings settings) {
     auto adapter = std::make_unique<FrrAdapterImpl>(loop, clock, events, health);
     adapter->reconfigure(std::move(settings));
     return adapter;

@@ -29,7 +29,8 @@ class FrrAdapter : public Frr {
 public:
     // Takes effect at the next reconcile, which follows at once.
     virtual void reconfigure(FrrSettings settings) = 0;
-    // Programs what was declared last and is not programmed yet, waiting at most kStopFlush; then ends all work. Idempotent.
+    // Programs what was declared last and is not programmed yet, waiting at most kStopFlush; then ends all work.
+    // Idempotent.
     virtual void stop() = 0;
 };
 

@@ -1,5 +1,6 @@
 // FRR's northbound over gRPC. Rules, each found by experiment with FRR 10.3:
-//  - A fresh candidate for every commit, always deleted: candidates are full snapshots, a stale one reverts other people's changes.
+//  - A fresh candidate for every commit, always deleted: candidates are full snapshots, a stale one reverts other
+//  people's changes.
 //  - Only Commit(ALL): PREPARE followed by DeleteCandidate kills a daemon with the stock module.
 //  - Never an empty Get path (kills the stock module's daemon), and only paths that match at most one node.
 //  - ABORTED means "nothing changed", which is success.
@@ -65,15 +66,16 @@ public:
         arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
         arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
         arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
-        stub_ = frr::Northbound::NewStub(grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments));
+        stub_ =
+            frr::Northbound::NewStub(grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments));
     }
 
     std::string_view name() const override { return "grpc"; }
 
     Result<bool> probe_hardened() override {
-        auto answer = call<frr::GetCapabilitiesResponse>("GetCapabilities", kReadDeadline, [&](auto* context, auto* response) {
-            return stub_->GetCapabilities(context, {}, response);
-        });
+        auto answer = call<frr::GetCapabilitiesResponse>(
+            "GetCapabilities", kReadDeadline,
+            [&](auto* context, auto* response) { return stub_->GetCapabilities(context, {}, response); });
         if (!answer) return fail(std::move(answer.error()));
         return answer->frr_version().find(kHardenedMark) != std::string::npos;
     }
@@ -155,29 +157,29 @@ private:
     }
 
     Result<void> commit(const std::vector<std::string>& deletes, const std::string& merge, const std::string& comment) {
-        auto created = call<frr::CreateCandidateResponse>("CreateCandidate", kReadDeadline, [&](auto* context, auto* response) {
-            return stub_->CreateCandidate(context, {}, response);
-        });
+        auto created = call<frr::CreateCandidateResponse>(
+            "CreateCandidate", kReadDeadline,
+            [&](auto* context, auto* response) { return stub_->CreateCandidate(context, {}, response); });
         if (!created) return fail(std::move(created.error()));
         auto result = fill_and_commit(created->candidate_id(), deletes, merge, comment);
         frr::DeleteCandidateRequest request;
         request.set_candidate_id(created->candidate_id());
-        auto deleted = call<frr::DeleteCandidateResponse>("DeleteCandidate", kReadDeadline, [&](auto* context, auto* response) {
-            return stub_->DeleteCandidate(context, request, response);
-        });
+        auto deleted = call<frr::DeleteCandidateResponse>(
+            "DeleteCandidate", kReadDeadline,
+            [&](auto* context, auto* response) { return stub_->DeleteCandidate(context, request, response); });
         if (result && !deleted) return fail(std::move(deleted.error()));
         return result;
     }
 
-    Result<void> fill_and_commit(std::uint32_t candidate, const std::vector<std::string>& deletes, const std::string& merge,
-                                 const std::string& comment) {
+    Result<void> fill_and_commit(std::uint32_t candidate, const std::vector<std::string>& deletes,
+                                 const std::string& merge, const std::string& comment) {
         if (!deletes.empty()) {
             frr::EditCandidateRequest request;
             request.set_candidate_id(candidate);
             for (const std::string& path : deletes) request.add_delete_()->set_path(path);
-            auto edited = call<frr::EditCandidateResponse>("EditCandidate", kReadDeadline, [&](auto* context, auto* response) {
-                return stub_->EditCandidate(context, request, response);
-            });
+            auto edited = call<frr::EditCandidateResponse>(
+                "EditCandidate", kReadDeadline,
+                [&](auto* context, auto* response) { return stub_->EditCandidate(context, request, response); });
             if (!edited) return fail(std::move(edited.error()));
         }
         if (!merge.empty()) {
@@ -186,9 +188,9 @@ private:
             request.set_type(frr::LoadToCandidateRequest::MERGE);
             request.mutable_config()->set_encoding(frr::JSON);
             request.mutable_config()->set_data(merge);
-            auto loaded = call<frr::LoadToCandidateResponse>("LoadToCandidate", kReadDeadline, [&](auto* context, auto* response) {
-                return stub_->LoadToCandidate(context, request, response);
-            });
+            auto loaded = call<frr::LoadToCandidateResponse>(
+                "LoadToCandidate", kReadDeadline,
+                [&](auto* context, auto* response) { return stub_->LoadToCandidate(context, request, response); });
             if (!loaded) return fail(std::move(loaded.error()));
         }
         frr::CommitRequest request;
@@ -210,6 +212,8 @@ private:
 
 }  // namespace
 
-std::shared_ptr<FrrBackend> make_grpc_backend(const std::string& target) { return std::make_shared<GrpcBackend>(target); }
+std::shared_ptr<FrrBackend> make_grpc_backend(const std::string& target) {
+    return std::make_shared<GrpcBackend>(target);
+}
 
 }  // namespace nett

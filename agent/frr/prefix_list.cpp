@@ -7,7 +7,8 @@ namespace {
 
 namespace json = boost::json;
 
-std::optional<PrefixListEntry> parse_entry(const std::string& list, std::uint32_t sequence, const json::object& object) {
+std::optional<PrefixListEntry> parse_entry(const std::string& list, std::uint32_t sequence,
+                                           const json::object& object) {
     const json::value* prefix_text = object.if_contains("ipv6-prefix");
     if (prefix_text == nullptr || object.contains("ipv6-prefix-length-greater-or-equal") ||
         object.contains("ipv6-prefix-length-lesser-or-equal")) {

@@ -12,8 +12,8 @@
 
 namespace nett {
 
-// What zebra has for one interface. Values that nett never programs (a prefix without the autonomous flag, no router lifetime) show as
-// `exact == false`: different from anything desired.
+// What zebra has for one interface. Values that nett never programs (a prefix without the autonomous flag, no router
+// lifetime) show as `exact == false`: different from anything desired.
 struct RaActual {
     bool send = false;
     bool exact = true;
@@ -27,17 +27,17 @@ struct RaChange {
     std::vector<std::pair<std::string, Prefix6>> delete_prefixes;
     std::vector<std::pair<std::string, Address6>> delete_dns_servers;
     std::vector<std::string> clear;  // no RA any more, everything back to its default
-    bool drift = false;  // zebra lacks something that had been programmed before
+    bool drift = false;              // zebra lacks something that had been programmed before
     bool empty() const { return put.empty() && delete_prefixes.empty() && delete_dns_servers.empty() && clear.empty(); }
 };
 
 // Ascending prefixes and DNS servers, so that two descriptions of the same RA are equal.
 RaInterface normalized(RaInterface interface);
 
-// A prefix that is dropped from an RA lives on in the hosts for its whole lifetime (measured: 7,186 s). So it is advertised with preferred
-// lifetime 0 for some intervals first (RFC 4862 section 5.5.4: deprecated addresses start no new connections), and then removed; an
-// interface that is dropped says router lifetime 0 meanwhile. Valid lifetime: hosts ignore reductions below two hours
-// (RFC 4862 section 5.5.3 e), a short one only ends what is short already.
+// A prefix that is dropped from an RA lives on in the hosts for its whole lifetime (measured: 7,186 s). So it is
+// advertised with preferred lifetime 0 for some intervals first (RFC 4862 section 5.5.4: deprecated addresses start no
+// new connections), and then removed; an interface that is dropped says router lifetime 0 meanwhile. Valid lifetime:
+// hosts ignore reductions below two hours (RFC 4862 section 5.5.3 e), a short one only ends what is short already.
 inline constexpr int kDeprecationIntervals = 3;
 inline constexpr std::chrono::seconds kDeprecatedValidLifetime{60};
 
@@ -46,8 +46,9 @@ class RaPlanner {
 public:
     using Declared = std::map<std::string, RaInterface, std::less<>>;
 
-    // What to program so that zebra's state becomes the declared one; empty when it is. Call it again at each reconcile.
-    // A prefix that is in `actual` and not declared leaves the same way, whoever put it there: a declared interface is wholly ours.
+    // What to program so that zebra's state becomes the declared one; empty when it is. Call it again at each
+    // reconcile. A prefix that is in `actual` and not declared leaves the same way, whoever put it there: a declared
+    // interface is wholly ours.
     RaChange plan(const Declared& declared, const RaTable& actual, SteadyTime now);
 
     // Leaves what is programmed and forgets that it was ours.
@@ -55,9 +56,9 @@ public:
 
 private:
     struct Managed {
-        RaInterface declared;                       // the last one
-        RaInterface programmed;                     // the last target: other than `declared` while prefixes leave
-        std::map<Prefix6, SteadyTime> deprecated;   // until when
+        RaInterface declared;                      // the last one
+        RaInterface programmed;                    // the last target: other than `declared` while prefixes leave
+        std::map<Prefix6, SteadyTime> deprecated;  // until when
         bool leaving = false;
         SteadyTime leaves_at{};
     };

@@ -87,7 +87,8 @@ RaActual parse_container(const std::string& name, const json::object& ra) {
         for (const json::value& entry : *prefixes) config.prefixes.push_back(parse_prefix(entry.as_object(), actual));
     }
     if (const json::array* servers = list(ra, "rdnss", "rdnss-address")) {
-        for (const json::value& entry : *servers) config.dns_servers.push_back(parse_dns_server(entry.as_object(), actual));
+        for (const json::value& entry : *servers)
+            config.dns_servers.push_back(parse_dns_server(entry.as_object(), actual));
     }
     config = normalized(std::move(config));
     return actual;
@@ -143,7 +144,8 @@ Result<RaTable> parse_ra(std::string_view json_text) {
         }
         return table;
     } catch (const std::exception& error) {
-        return fail(Code::kDataLoss, "zebra's interface configuration is not what frr-zebra.yang describes: {}", error.what());
+        return fail(Code::kDataLoss, "zebra's interface configuration is not what frr-zebra.yang describes: {}",
+                    error.what());
     }
 }
 
@@ -161,7 +163,8 @@ std::string merge_json(const RaChange& change) {
 std::vector<std::string> delete_paths(const RaChange& change) {
     std::vector<std::string> paths;
     for (const auto& [interface, prefix] : change.delete_prefixes) {
-        paths.push_back(fmt::format("{}/prefix-list/prefix[prefix-spec=\"{}\"]", ra_path(interface), prefix.to_string()));
+        paths.push_back(
+            fmt::format("{}/prefix-list/prefix[prefix-spec=\"{}\"]", ra_path(interface), prefix.to_string()));
     }
     for (const auto& [interface, address] : change.delete_dns_servers) {
         paths.push_back(fmt::format("{}/rdnss/rdnss-address[address=\"{}\"]", ra_path(interface), address.to_string()));

@@ -12,8 +12,8 @@ namespace nett {
 
 inline constexpr std::string_view kInterfaceLibPath = "/frr-interface:lib";
 
-// What CONFIG Get of kInterfaceLibPath answers (defaults left out); interfaces without RA configuration are not in the table.
-// kDataLoss when it is not what the schema says.
+// What CONFIG Get of kInterfaceLibPath answers (defaults left out); interfaces without RA configuration are not in the
+// table. kDataLoss when it is not what the schema says.
 Result<RaTable> parse_ra(std::string_view json);
 
 // What to merge: the complete RA container of each interface in change.put. "" when there is nothing to merge.

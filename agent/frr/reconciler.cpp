@@ -7,12 +7,15 @@
 namespace nett {
 namespace {
 
-bool is_absence(Code code) { return code == Code::kUnavailable || code == Code::kDeadlineExceeded; }
+bool is_absence(Code code) {
+    return code == Code::kUnavailable || code == Code::kDeadlineExceeded;
+}
 
 }  // namespace
 
-Reconciler::Reconciler(asio::any_io_executor loop, const Clock& clock, FrrWork& work, Observer observer)
-    : loop_(loop), clock_(clock), work_(work), observer_(std::move(observer)), timer_(loop) {}
+Reconciler::Reconciler(asio::any_io_executor loop, const Clock& clock, FrrWork& work, Observer observer,
+                       ReconcileIntervals intervals)
+    : loop_(loop), clock_(clock), work_(work), observer_(std::move(observer)), intervals_(intervals), timer_(loop) {}
 
 void Reconciler::use(std::shared_ptr<FrrBackend> backend, std::string reason) {
     backend_ = std::move(backend);
@@ -50,21 +53,22 @@ void Reconciler::run() {
     }
     busy_ = true;
     again_ = false;
-    asio::post(worker_, [weak = weak_from_this(), loop = loop_, backend = backend_, read = work_.reader(), probe = !probed_] {
-        Reading reading{std::nullopt, RaTable{}};
-        if (probe) {
-            auto hardened = backend->probe_hardened();
-            if (hardened) {
-                reading.hardened = *hardened;
-            } else {
-                reading.actual = fail(std::move(hardened.error()));
-            }
-        }
-        if (reading.actual) reading.actual = read(*backend);
-        asio::post(loop, [weak, reading = std::move(reading)]() mutable {
-            if (auto self = weak.lock()) self->on_read(std::move(reading));
-        });
-    });
+    asio::post(worker_,
+               [weak = weak_from_this(), loop = loop_, backend = backend_, read = work_.reader(), probe = !probed_] {
+                   Reading reading{std::nullopt, RaTable{}};
+                   if (probe) {
+                       auto hardened = backend->probe_hardened();
+                       if (hardened) {
+                           reading.hardened = *hardened;
+                       } else {
+                           reading.actual = fail(std::move(hardened.error()));
+                       }
+                   }
+                   if (reading.actual) reading.actual = read(*backend);
+                   asio::post(loop, [weak, reading = std::move(reading)]() mutable {
+                       if (auto self = weak.lock()) self->on_read(std::move(reading));
+                   });
+               });
 }
 
 void Reconciler::on_read(Reading reading) {
@@ -120,7 +124,7 @@ void Reconciler::finish(const Error* error, bool repaired) {
     if (again_) {
         run();
     } else {
-        schedule(status_.connected ? kReconcileInterval : kRetryInterval);
+        schedule(status_.connected ? intervals_.in_sync : intervals_.unreachable);
     }
     observer_(before);
 }

@@ -14,11 +14,13 @@
 
 namespace nett {
 
-// How often a daemon in sync is read again: a restart of it or an edit by others is repaired within this time plus a few ms.
-// Reading costs zebra 4 ms at 48 interfaces, 26 ms at 512.
-inline constexpr std::chrono::milliseconds kReconcileInterval{1000};
-// How soon an unreachable daemon is tried again; the channel itself backs off 100 to 500 ms.
-inline constexpr std::chrono::milliseconds kRetryInterval{250};
+struct ReconcileIntervals {
+    // How often a daemon in sync is read again: a restart of it or an edit by others is repaired within this time plus
+    // a few ms. Reading costs zebra 4 ms at 48 interfaces, 26 ms at 512.
+    std::chrono::milliseconds in_sync{1000};
+    // How soon an unreachable daemon is tried again; the channel itself backs off 100 to 500 ms.
+    std::chrono::milliseconds unreachable{250};
+};
 // How long stop() waits for what was declared last.
 inline constexpr std::chrono::milliseconds kStopFlush{1000};
 
@@ -41,13 +43,15 @@ public:
     virtual void settled() = 0;
 };
 
-// Loop thread only; blocking calls run on a worker thread of its own, one at a time, so that a stuck daemon holds up no other.
+// Loop thread only; blocking calls run on a worker thread of its own, one at a time, so that a stuck daemon holds up no
+// other.
 class Reconciler : public std::enable_shared_from_this<Reconciler> {
 public:
     // `before` is the status before the round that just ended.
     using Observer = std::function<void(const FrrDaemonStatus& before)>;
 
-    Reconciler(asio::any_io_executor loop, const Clock& clock, FrrWork& work, Observer observer);
+    Reconciler(asio::any_io_executor loop, const Clock& clock, FrrWork& work, Observer observer,
+               ReconcileIntervals intervals = {});
 
     // nullptr: this daemon is not used. `reason` says why, for status().
     void use(std::shared_ptr<FrrBackend> backend, std::string reason = {});
@@ -75,6 +79,7 @@ private:
     const Clock& clock_;
     FrrWork& work_;
     Observer observer_;
+    ReconcileIntervals intervals_;
     std::shared_ptr<FrrBackend> backend_;
     std::string unusable_reason_;
     asio::steady_timer timer_;
@@ -82,7 +87,7 @@ private:
     FrrDaemonStatus status_;
     bool probed_ = false;
     bool busy_ = false;
-    bool again_ = false;    // declared() while busy
+    bool again_ = false;  // declared() while busy
     bool stopped_ = false;
     std::uint64_t generation_ = 0;          // of what is declared
     std::uint64_t planned_generation_ = 0;  // of what the round under way programs

@@ -61,14 +61,15 @@ Result<std::string> read_all(int fd, std::chrono::steady_clock::time_point deadl
         if (count < 0 && errno == EINTR) continue;
         if (count <= 0) return output;
         output.append(buffer.data(), static_cast<std::size_t>(count));
-        if (output.size() > kMaxVtyshOutput) return fail(Code::kResourceExhausted, "vtysh's answer is larger than 16 MiB");
+        if (output.size() > kMaxVtyshOutput)
+            return fail(Code::kResourceExhausted, "vtysh's answer is larger than 16 MiB");
     }
 }
 
 }  // namespace
 
-Result<std::string> run_vtysh(const std::string& path, const std::vector<std::string>& arguments, const std::string& command,
-                              std::chrono::milliseconds timeout) {
+Result<std::string> run_vtysh(const std::string& path, const std::vector<std::string>& arguments,
+                              const std::string& command, std::chrono::milliseconds timeout) {
     // A newline would end the command and begin another.
     if (std::any_of(command.begin(), command.end(), [](unsigned char c) { return c < ' ' || c == 0x7f; })) {
         return fail(Code::kInvalidArgument, "a vtysh command must not contain control characters");

@@ -70,7 +70,8 @@ void LinkWatch::wait() {
 }
 
 void LinkWatch::on_readable() {
-    // The contents do not matter: state is read by the dump below. ENOBUFS means that events were lost, which is the same.
+    // The contents do not matter: state is read by the dump below. ENOBUFS means that events were lost, which is the
+    // same.
     std::array<char, 32768> buffer;
     while (recv(descriptor_.native_handle(), buffer.data(), buffer.size(), MSG_DONTWAIT) >= 0 || errno == ENOBUFS ||
            errno == EINTR) {

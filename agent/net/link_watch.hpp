@@ -14,8 +14,8 @@
 
 namespace nett {
 
-// Loop thread only. Any burst of events, and a lost one (ENOBUFS), leads to one fresh dump; observers hear of it once and only
-// when something that Link carries has changed.
+// Loop thread only. Any burst of events, and a lost one (ENOBUFS), leads to one fresh dump; observers hear of it once
+// and only when something that Link carries has changed.
 class LinkWatch : public std::enable_shared_from_this<LinkWatch> {
 public:
     static Result<std::shared_ptr<LinkWatch>> open(asio::any_io_executor loop);

@@ -190,7 +190,8 @@ private:
         return index;
     }
 
-    static Result<netlink::LinkAddressObject> address_object(std::string_view interface, const InterfaceAddress& address) {
+    static Result<netlink::LinkAddressObject> address_object(std::string_view interface,
+                                                             const InterfaceAddress& address) {
         auto index = index_of(interface);
         if (!index) return fail(std::move(index.error()));
         netlink::LinkAddressObject object(rtnl_addr_alloc());
@@ -219,7 +220,8 @@ private:
 
     std::shared_ptr<LinkWatch> watch_;
     netlink::Socket socket_;
-    netlink::Socket strict_;  // NETLINK_GET_STRICT_CHK: address dumps filtered by the kernel; libnl's own dumps do not pass that check
+    netlink::Socket strict_;  // NETLINK_GET_STRICT_CHK: address dumps filtered by the kernel; libnl's own dumps do not
+                              // pass that check
 };
 
 }  // namespace

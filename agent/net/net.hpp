@@ -9,11 +9,12 @@
 
 namespace nett {
 
-// Routing metric of blackhole routes. Zebra reads a kernel route's metric as distance << 24 | metric: the distance stays 0, and
-// the value is one that no routing daemon uses, so that "ip -6 route" shows whose route it is.
+// Routing metric of blackhole routes. Zebra reads a kernel route's metric as distance << 24 | metric: the distance
+// stays 0, and the value is one that no routing daemon uses, so that "ip -6 route" shows whose route it is.
 inline constexpr std::uint32_t kAggregateMetric = 4242;
 
-// Opens the sockets and subscribes to link events, delivered on `loop`. The result must be destroyed on the loop thread.
+// Opens the sockets and subscribes to link events, delivered on `loop`. The result must be destroyed on the loop
+// thread.
 Result<std::unique_ptr<Net>> make_net(asio::any_io_executor loop);
 
 }  // namespace nett
