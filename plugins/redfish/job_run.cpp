@@ -1,0 +1,195 @@
+#include "plugins/redfish/job_run.hpp"
+
+#include <random>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+namespace nett::redfish {
+namespace {
+
+using std::chrono::seconds;
+
+constexpr seconds kRetryCommit{5};
+
+double random_fraction() {
+    thread_local std::minstd_rand generator{std::random_device{}()};
+    return std::uniform_real_distribution<double>(0.0, 1.0)(generator);
+}
+
+// What must be on disk before the next action; the last request is there for people, and rides along.
+bool same_for_recovery(Progress a, Progress b) {
+    a.last_request = b.last_request;
+    a.last_response = b.last_response;
+    a.session = b.session;
+    return a == b;
+}
+
+}  // namespace
+
+JobView view_job(const Store& store, const Clock& clock, const std::string& job, const std::string& machine) {
+    JobView view;
+    view.now = clock.system_now();
+    view.random = random_fraction();
+    if (auto record = store.get(kMachineKind, machine); record && *record) {
+        if (auto value = decode<Machine>((*record)->value)) {
+            view.boots = value->boots;
+            if (value->state == MachineState::kProvisioning) view.provisioning_since = value->state_since;
+        }
+    }
+    if (auto record = store.get(kJobKind, job_key(job)); record && *record) {
+        if (auto value = decode<Job>((*record)->value)) view.cancel_requested = value->cancel_requested;
+    }
+    return view;
+}
+
+Awaitable<Result<void>> save_job(Store& store, const Clock& clock, std::string id, Progress progress) {
+    RecordEdit edit = [&](const std::optional<Record>& record) -> Result<std::optional<Transaction::Put>> {
+        if (!record) return fail(Code::kNotFound, "job {} was deleted", id);
+        auto job = decode<Job>(record->value);
+        if (!job) return fail(std::move(job.error()));
+        job->state = to_string(progress.step);
+        job->message = progress.message;
+        job->progress = encode_progress(progress);
+        job->updated = clock.system_now();
+        return std::optional<Transaction::Put>(put_of(*job));
+    };
+    std::string reason = fmt::format("job {}: {}", id, to_string(progress.step));
+    auto committed =
+        co_await update_record(store, std::string(kJobKind), job_key(id), kActor, std::move(reason), std::move(edit));
+    if (!committed) co_return fail(std::move(committed.error()));
+    co_return Result<void>();
+}
+
+JobRun::JobRun(const Host& host, JobOrder order, std::unique_ptr<Transport> transport)
+    : host_(host),
+      order_(std::move(order)),
+      transport_(std::move(transport)),
+      session_(*transport_, make_login()),
+      timer_(host.loop) {
+    saved_ = order_.progress;
+    state_.progress = order_.progress;
+    session_.set_leftover(order_.progress.session);
+}
+
+Login JobRun::make_login() {
+    Login login{order_.origin, order_.bmc.username, order_.password, nullptr};
+    if (order_.origin.tls && order_.bmc.ca_file.empty() && order_.bmc.pinned_sha256.empty()) {
+        login.trust = [this](std::string sha256) { return pin(std::move(sha256)); };
+    }
+    return login;
+}
+
+Awaitable<Result<void>> JobRun::pin(std::string sha256) {
+    RecordEdit edit = [&](const std::optional<Record>& record) -> Result<std::optional<Transaction::Put>> {
+        if (!record) return fail(Code::kNotFound, "the BMC's record was deleted");
+        auto bmc = decode<Bmc>(record->value);
+        if (!bmc) return fail(std::move(bmc.error()));
+        if (bmc->pinned_sha256 == sha256) return std::optional<Transaction::Put>();
+        if (!bmc->pinned_sha256.empty())
+            return fail(Code::kPermissionDenied, "another certificate was pinned meanwhile");
+        bmc->pinned_sha256 = sha256;
+        return std::optional<Transaction::Put>(put_of(*bmc));
+    };
+    auto committed = co_await update_record(host_.store, std::string(kBmcKind), order_.bmc.name, kActor,
+                                            "certificate pinned at first use", std::move(edit));
+    if (!committed) co_return fail(std::move(committed.error()));
+    log_.info("certificate pinned at first use", {{"bmc", order_.bmc.name}, {"sha256", sha256}});
+    co_return Result<void>();
+}
+
+JobView JobRun::view() {
+    JobView view = view_job(host_.store, host_.clock, order_.id, order_.machine);
+    view.origin = order_.origin;
+    view.system_path = order_.bmc.system_path;
+    view.boot_deadline = order_.boot_deadline;
+    return view;
+}
+
+Awaitable<void> JobRun::run() {
+    state_ = resume(order_.progress, view());
+    std::optional<Reply> reply;
+    while (!stopping_) {
+        woken_ = false;
+        Decision decision = advance(std::move(state_), view(), reply);
+        state_ = std::move(decision.state);
+        reply.reset();
+        const Action::Kind kind = decision.action.kind;
+        if (kind == Action::Kind::kFinish || decision.action.long_wait) co_await session_.close();
+        const bool saved = co_await save();
+        if (!saved || kind == Action::Kind::kFinish) co_return;
+        if (kind == Action::Kind::kWait) {
+            co_await wait_until(decision.action.until);
+        } else {
+            Reply answer = co_await session_.send(std::move(decision.action.request));
+            reply.emplace(std::move(answer));
+        }
+    }
+    co_await session_.close();
+}
+
+Awaitable<bool> JobRun::save() {
+    state_.progress.session = session_.uri();
+    if (same_for_recovery(state_.progress, saved_)) co_return true;
+    for (bool told = false; !stopping_; told = true) {
+        auto committed = co_await save_job(host_.store, host_.clock, order_.id, state_.progress);
+        if (committed) {
+            if (saved_.step != state_.progress.step) publish_step();
+            saved_ = state_.progress;
+            co_return true;
+        }
+        const bool gone = committed.error().code == Code::kNotFound;
+        if (!told)
+            log_.error("a job's progress cannot be stored, it waits",
+                       {{"job", order_.id}, {"error", committed.error()}});
+        if (gone) co_return false;
+        woken_ = false;
+        co_await wait_until(host_.clock.system_now() + kRetryCommit);
+    }
+    co_return false;
+}
+
+void JobRun::publish_step() {
+    const Progress& progress = state_.progress;
+    Event event;
+    event.type = "job.step";
+    event.subject = order_.id;
+    event.message = fmt::format("job {} ({}): {} → {}", order_.id, order_.machine, to_string(saved_.step),
+                                to_string(progress.step));
+    event.fields = {{"job", order_.id},
+                    {"machine", order_.machine},
+                    {"bmc", order_.bmc.name},
+                    {"from", std::string(to_string(saved_.step))},
+                    {"step", std::string(to_string(progress.step))}};
+    if (!progress.message.empty()) event.fields["message"] = progress.message;
+    host_.events.publish(std::move(event));
+    log_.info("job step", {{"job", order_.id},
+                           {"machine", order_.machine},
+                           {"step", to_string(progress.step)},
+                           {"message", progress.message}});
+}
+
+Awaitable<void> JobRun::wait_until(SystemTime until) {
+    if (woken_ || stopping_) co_return;
+    const auto now = host_.clock.system_now();
+    if (until <= now) co_return;
+    timer_.expires_after(std::chrono::ceil<std::chrono::milliseconds>(until - now));
+    co_await timer_.async_wait(asio::as_tuple(asio::use_awaitable));
+}
+
+void JobRun::wake() {
+    woken_ = true;
+    timer_.cancel();
+}
+
+void JobRun::stop() {
+    stopping_ = true;
+    timer_.cancel();
+}
+
+void JobRun::abort() {
+    stop();
+    transport_->abort();
+}
+
+}  // namespace nett::redfish

@@ -1,0 +1,75 @@
+// One provision job being worked on: feeds the state machine with answers, commits its progress, waits.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include <boost/asio/steady_timer.hpp>
+
+#include "agent/sdk/log.hpp"
+#include "agent/sdk/model.hpp"
+#include "agent/sdk/plugin.hpp"
+#include "plugins/redfish/provision.hpp"
+#include "plugins/redfish/session.hpp"
+
+namespace nett::redfish {
+
+inline constexpr const char* kActor = "plugin:redfish";
+
+// What a run starts with.
+struct JobOrder {
+    std::string id;
+    std::string machine;
+    Bmc bmc;
+    Origin origin;
+    std::string password;
+    Progress progress;
+    std::chrono::seconds boot_deadline{1800};
+};
+
+// What the machine's and the job's records say now.
+JobView view_job(const Store& store, const Clock& clock, const std::string& job, const std::string& machine);
+
+// Writes state, message and progress to the job's record, whatever else changed in it meanwhile.
+Awaitable<Result<void>> save_job(Store& store, const Clock& clock, std::string id, Progress progress);
+
+// Loop thread only. The owner keeps it until run() has ended.
+class JobRun {
+public:
+    JobRun(const Host& host, JobOrder order, std::unique_ptr<Transport> transport);
+
+    // Works until the job is at rest, its record is gone, or stop() was called.
+    Awaitable<void> run();
+    // The machine's or the job's record changed: look again.
+    void wake();
+    // Ends run() after the request that is in flight; the job goes on at the next start of the plugin.
+    void stop();
+    // Ends the request in flight as well.
+    void abort();
+
+    const JobOrder& order() const { return order_; }
+    const Progress& progress() const { return state_.progress; }
+    bool credentials_refused() const { return session_.credentials_refused(); }
+
+private:
+    JobView view();
+    Login make_login();
+    Awaitable<Result<void>> pin(std::string sha256);
+    // False when the run must end: the record is gone or the agent stops.
+    Awaitable<bool> save();
+    Awaitable<void> wait_until(SystemTime until);
+    void publish_step();
+
+    const Host& host_;
+    JobOrder order_;
+    std::unique_ptr<Transport> transport_;
+    Session session_;
+    JobState state_;
+    Progress saved_;
+    asio::steady_timer timer_;
+    Logger log_{"redfish"};
+    bool woken_ = false;
+    bool stopping_ = false;
+};
+
+}  // namespace nett::redfish

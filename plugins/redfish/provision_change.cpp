@@ -1,0 +1,409 @@
+// The steps that change something: read, compare, ask, read again.
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+
+#include "plugins/redfish/json.hpp"
+#include "plugins/redfish/provision_parts.hpp"
+#include "plugins/redfish/redact.hpp"
+
+namespace nett::redfish {
+namespace {
+
+namespace json = boost::json;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr int kMaxRounds = 3;
+constexpr seconds kTaskPoll{2};
+
+const MediaSlot& slot_of(const Progress& progress) {
+    return progress.slots.at(progress.slot);
+}
+
+const std::string& boot_uri(const Progress& progress) {
+    return progress.use_settings ? progress.settings : progress.system;
+}
+
+// What the ladder of ETags says: as given, without W/, none.
+std::string if_match(const Progress& progress, const std::string& etag) {
+    if (progress.etag_rung >= 2) return {};
+    if (progress.etag_rung == 1 && etag.starts_with("W/")) return etag.substr(2);
+    return etag;
+}
+
+Request request_of(Method method, std::string target, const json::object& body, std::string etag = {}) {
+    Request request;
+    request.method = method;
+    request.target = std::move(target);
+    request.body = json::serialize(body);
+    request.if_match = std::move(etag);
+    return request;
+}
+
+// ---- What each step wants, and how it asks for it ----
+
+struct ChangeStep {
+    bool reads_system = false;
+    bool reads_media = false;
+    Step next = Step::kDone;
+    seconds window{10};
+    bool (*converged)(const JobState&) = nullptr;
+    Result<Request> (*request)(const JobState&) = nullptr;
+};
+
+Result<Request> reset_request(const Progress& progress, std::span<const std::string_view> wanted) {
+    const auto& offered = progress.reset_types;
+    for (const std::string_view type : wanted) {
+        if (offered.empty() || std::find(offered.begin(), offered.end(), type) != offered.end()) {
+            json::object body;
+            body["ResetType"] = type;
+            return request_of(Method::kPost, progress.reset_target, body);
+        }
+    }
+    return fail(Code::kFailedPrecondition, "the BMC offers no fitting reset, only: {}", fmt::join(offered, ", "));
+}
+
+bool is_off(const JobState& state) {
+    return state.cursor.system->power_state == "Off";
+}
+bool is_on(const JobState& state) {
+    return state.cursor.system->power_state == "On";
+}
+
+Result<Request> off_request(const JobState& state) {
+    return reset_request(state.progress, profile_named(state.progress.profile).off_types);
+}
+
+Result<Request> on_request(const JobState& state) {
+    return reset_request(state.progress, profile_named(state.progress.profile).on_types);
+}
+
+bool is_ejected(const JobState& state) {
+    const MediaView& media = *state.cursor.media;
+    // Some keep Inserted after an eject that took the image away.
+    return media.empty() || (state.progress.attempt > 0 && media.image.empty());
+}
+
+Result<Request> eject_request(const JobState& state) {
+    const MediaSlot& slot = slot_of(state.progress);
+    json::object body;
+    if (!slot.eject_target.empty()) return request_of(Method::kPost, slot.eject_target, body);
+    body["Image"] = nullptr;
+    body["Inserted"] = false;
+    return request_of(Method::kPatch, slot.uri, body, if_match(state.progress, state.cursor.media->etag));
+}
+
+bool is_inserted(const JobState& state) {
+    return state.cursor.media->holds(state.progress.image);
+}
+
+Result<Request> insert_request(const JobState& state) {
+    const Progress& progress = state.progress;
+    const MediaSlot& slot = slot_of(progress);
+    if (!slot.insert_target.empty()) {
+        const auto ladder = profile_named(progress.profile).insert_ladder;
+        Request request;
+        request.method = Method::kPost;
+        request.target = slot.insert_target;
+        request.body = insert_body(ladder[std::min(progress.rung, ladder.size() - 1)], progress.image);
+        return request;
+    }
+    json::object body;
+    body["Image"] = progress.image;
+    body["Inserted"] = true;
+    body["WriteProtected"] = true;
+    return request_of(Method::kPatch, slot.uri, body, if_match(progress, state.cursor.media->etag));
+}
+
+bool is_overridden(const JobState& state) {
+    const BootView& boot = state.cursor.system->boot;
+    // Enabled is advisory: some report Continuous after Once. Disabled, though, is an override that will not happen.
+    const bool enabled = boot.enabled == "Once" || boot.enabled == "Continuous";
+    const bool mode = !state.progress.has_mode || boot.mode.empty() || boot.mode == "UEFI";
+    return enabled && mode && boot.target == state.progress.boot_target;
+}
+
+Result<Request> override_request(const JobState& state) {
+    const Progress& progress = state.progress;
+    json::object boot;
+    boot["BootSourceOverrideEnabled"] = "Once";
+    boot["BootSourceOverrideTarget"] = progress.boot_target;
+    if (progress.has_mode) boot["BootSourceOverrideMode"] = "UEFI";
+    json::object body;
+    body["Boot"] = std::move(boot);
+    return request_of(Method::kPatch, boot_uri(progress), body, if_match(progress, state.cursor.system->etag));
+}
+
+ChangeStep change_of(const Progress& progress) {
+    const Profile& profile = profile_named(progress.profile);
+    switch (progress.step) {
+        case Step::kPowerOff:
+            return {true, false, Step::kEject, profile.off_window, is_off, off_request};
+        case Step::kInsert:
+            return {false, true, Step::kOverride, profile.insert_window, is_inserted, insert_request};
+        case Step::kOverride:
+            return {true, false, Step::kVerify, profile.override_window, is_overridden, override_request};
+        case Step::kPowerOn:
+            return {true, false, Step::kBootWait, profile.on_window, is_on, on_request};
+        default:
+            return {false, true, Step::kInsert, profile.eject_window, is_ejected, eject_request};
+    }
+}
+
+void forget_readings(Cursor& cursor) {
+    cursor.system.reset();
+    cursor.media.reset();
+}
+
+// OVERRIDE reads where it writes; the power state is only in the system itself.
+std::optional<Action> read_missing(JobState& state, bool system, bool media) {
+    const Progress& progress = state.progress;
+    if (system && !state.cursor.system) {
+        const bool settings = progress.step == Step::kOverride && progress.use_settings;
+        return read(state, Cursor::Expecting::kSystem, settings ? progress.settings : progress.system);
+    }
+    if (media && !state.cursor.media) return read(state, Cursor::Expecting::kMedia, slot_of(progress).uri);
+    return std::nullopt;
+}
+
+// The change was asked for, and the resource does not show it yet.
+bool is_settling(const JobState& state, const JobView& view, const ChangeStep& step) {
+    const Profile& profile = profile_named(state.progress.profile);
+    const seconds window = state.cursor.resumed ? std::min(step.window, profile.resume_grace) : step.window;
+    return state.progress.attempt > 0 && view.now < state.progress.intent_at + window;
+}
+
+Action wait_for_effect(JobState& state, const JobView& view, const ChangeStep& step) {
+    forget_readings(state.cursor);
+    const milliseconds poll = std::clamp<milliseconds>(step.window / 10, milliseconds(500), milliseconds(3000));
+    state.cursor.not_before = view.now + poll;
+    return wait_until(state.cursor.not_before);
+}
+
+// Reads, and asks for the change until it shows; `done` is true once it does.
+std::optional<Action> converge(JobState& state, const JobView& view, const ChangeStep& step, bool& done) {
+    Progress& progress = state.progress;
+    if (!progress.task.empty()) return read(state, Cursor::Expecting::kTask, progress.task);
+    if (auto action = read_missing(state, step.reads_system, step.reads_media)) return action;
+    done = step.converged(state);
+    if (done) return std::nullopt;
+    if (is_settling(state, view, step)) return wait_for_effect(state, view, step);
+    if (progress.attempt >= profile_named(progress.profile).attempts) {
+        const std::string& error = state.cursor.last_error;
+        give_up(state, view,
+                fmt::format("{} was asked for {} times and had no effect{}", to_string(progress.step), progress.attempt,
+                            error.empty() ? "" : ": " + error));
+        return std::nullopt;
+    }
+    auto request = step.request(state);
+    if (!request) {
+        give_up(state, view, request.error().to_string());
+        return std::nullopt;
+    }
+    ++progress.attempt;
+    progress.intent_at = view.now;
+    state.cursor.resumed = false;
+    forget_readings(state.cursor);
+    return send(state, Cursor::Expecting::kChange, std::move(*request));
+}
+
+// ---- Refusals ----
+
+void next_slot(JobState& state, const JobView& view) {
+    Progress& progress = state.progress;
+    if (progress.slot + 1 >= progress.slots.size()) {
+        return give_up(state, view, fmt::format("no virtual media slot takes the image: {}", state.cursor.last_error));
+    }
+    ++progress.slot;
+    progress.rung = 0;
+    enter(state, view, Step::kEject);
+}
+
+void climb_insert_ladder(JobState& state, const JobView& view) {
+    Progress& progress = state.progress;
+    const std::size_t rungs = profile_named(progress.profile).insert_ladder.size();
+    const bool action = !slot_of(progress).insert_target.empty();
+    if (!action || progress.rung + 1 >= rungs) return next_slot(state, view);
+    ++progress.rung;
+    progress.attempt = 0;
+}
+
+void climb_override_ladder(JobState& state, const JobView& view) {
+    Progress& progress = state.progress;
+    progress.attempt = 0;
+    if (!progress.settings.empty() && !progress.use_settings) {
+        progress.use_settings = true;
+    } else if (progress.has_mode) {
+        progress.has_mode = false;
+    } else {
+        give_up(state, view, fmt::format("the boot override was refused: {}", state.cursor.last_error));
+    }
+}
+
+// A 4xx that is neither busy, nor a matter of ETags or rights.
+void absorb_refusal(JobState& state, const JobView& view, const Response& answer) {
+    const bool about_parameters = answer.status == 400 || answer.status == 405 || answer.status == 415 ||
+                                  answer.status == 422 || answer.status == 501;
+    switch (state.progress.step) {
+        case Step::kInsert:
+            if (about_parameters) return climb_insert_ladder(state, view);
+            break;
+        case Step::kOverride:
+            if (about_parameters) return climb_override_ladder(state, view);
+            break;
+        default:
+            // 400 and 409 are also how services say that the machine is in the wanted state already, or that a slot is
+            // empty.
+            if (about_parameters || answer.status == 409) return;
+    }
+    if (answer.status == 409) return;
+    give_up(state, view, state.cursor.last_error);
+}
+
+}  // namespace
+
+std::optional<Action> decide_change(JobState& state, const JobView& view) {
+    const ChangeStep step = change_of(state.progress);
+    bool done = false;
+    auto action = converge(state, view, step, done);
+    if (done) enter(state, view, step.next);
+    return action;
+}
+
+std::optional<Action> decide_verify(JobState& state, const JobView& view) {
+    Progress& progress = state.progress;
+    Cursor& cursor = state.cursor;
+    if (auto action = read_missing(state, true, true)) return action;
+    // With a settings object the system shows the override only after the reset; OVERRIDE has read it back there.
+    const bool overridden = progress.use_settings || is_overridden(state);
+    if (is_off(state) && is_inserted(state) && overridden) {
+        enter(state, view, Step::kPowerOn);
+        return std::nullopt;
+    }
+    const Step back = !is_off(state) ? Step::kPowerOff : !is_inserted(state) ? Step::kInsert : Step::kOverride;
+    if (++progress.rounds > kMaxRounds) {
+        give_up(state, view,
+                fmt::format("the BMC does not keep what it accepted: power {}, image {}, override {} {}",
+                            cursor.system->power_state, redact_url(cursor.media->image), cursor.system->boot.enabled,
+                            cursor.system->boot.target));
+        return std::nullopt;
+    }
+    enter(state, view, back);
+    return std::nullopt;
+}
+
+std::optional<Action> decide_cleanup(JobState& state, const JobView& view) {
+    Progress& progress = state.progress;
+    bool ejected = false;
+    if (auto action = converge(state, view, change_of(progress), ejected)) return action;
+    if (!ejected) return std::nullopt;
+    if (!progress.override_cleared) {
+        if (!state.cursor.system) return read(state, Cursor::Expecting::kSystem, progress.system);
+        progress.override_cleared = true;
+        if (is_overridden(state)) {
+            json::object boot;
+            boot["BootSourceOverrideEnabled"] = profile_named(progress.profile).clear_enabled;
+            json::object body;
+            body["Boot"] = std::move(boot);
+            const std::string etag = if_match(progress, state.cursor.system->etag);
+            return send(state, Cursor::Expecting::kClear, request_of(Method::kPatch, boot_uri(progress), body, etag));
+        }
+    }
+    std::string message = progress.message + "; the image is ejected";
+    if (progress.outcome != Step::kDone && state.cursor.system && !state.cursor.system->power_state.empty()) {
+        message += fmt::format("; power is {}, it was {}", state.cursor.system->power_state, progress.power_before);
+    }
+    rest(state, view, progress.outcome, std::move(message));
+    return std::nullopt;
+}
+
+void absorb_change(JobState& state, const JobView& view, const Reply& reply) {
+    Progress& progress = state.progress;
+    Cursor& cursor = state.cursor;
+    if (reply && is_success(*reply)) {
+        cursor.failures = 0;
+        if (reply->status != 202) return;
+        auto task = task_of(view.origin, *reply);
+        if (!task) return give_up(state, view, task.error().to_string());
+        progress.task = std::move(*task);
+        return;
+    }
+    cursor.last_error = describe(reply);
+    if (!reply) {
+        const Code code = reply.error().code;
+        if (code == Code::kPermissionDenied || code == Code::kUnauthenticated) {
+            rest(state, view, Step::kNeedsOperator, cursor.last_error);
+        }
+        return;  // unknown whether it arrived: the next read tells
+    }
+    if (is_busy(profile_named(progress.profile), *reply, parse_refusal(*reply))) {
+        --progress.attempt;
+        return pause(state, view, &*reply);
+    }
+    if (reply->status == 412 || reply->status == 428) {
+        if (progress.etag_rung >= 2) return give_up(state, view, cursor.last_error);
+        ++progress.etag_rung;
+        --progress.attempt;
+        return;
+    }
+    if (reply->status == 401 || reply->status == 403) return rest(state, view, Step::kNeedsOperator, cursor.last_error);
+    if (reply->status == 501 || reply->status < 500) absorb_refusal(state, view, *reply);
+}
+
+void absorb_task(JobState& state, const JobView& view, const Reply& reply) {
+    Progress& progress = state.progress;
+    if (!reply || reply->status >= 500) {
+        absorb_read_failure(state, view, reply, progress.task, false);
+        return;
+    }
+    const TaskView task = parse_task(*reply);
+    if (task.phase == TaskPhase::kActive) {
+        const seconds poll = std::clamp(reply->retry_after.value_or(kTaskPoll), seconds(1), seconds(30));
+        state.cursor.not_before = view.now + poll;
+        return;
+    }
+    state.cursor.failures = 0;
+    progress.task.clear();
+    if (task.phase == TaskPhase::kFailed) {
+        state.cursor.last_error = task.text;
+        progress.intent_at = {};  // no use in waiting for an effect: ask again or give up
+    } else {
+        progress.intent_at = view.now;
+    }
+}
+
+void absorb_resource(JobState& state, const JobView& view, const Reply& reply) {
+    Cursor& cursor = state.cursor;
+    const bool system = std::exchange(cursor.expecting, Cursor::Expecting::kNothing) == Cursor::Expecting::kSystem;
+    const std::string what = system ? state.progress.system : slot_of(state.progress).uri;
+    const bool clearing = system && state.progress.step == Step::kCleanup;
+    Reply failure = reply;
+    if (reply && is_success(*reply)) {
+        auto body = parse_object(reply->body);
+        auto view_of_system = body && system ? parse_system(view.origin, *body) : Result<SystemView>();
+        auto view_of_media = body && !system ? parse_media(view.origin, *body) : Result<MediaView>();
+        if (body && view_of_system && view_of_media) {
+            cursor.failures = 0;
+            if (!reply->etag.empty()) view_of_system->etag = view_of_media->etag = reply->etag;
+            if (system) {
+                cursor.system = std::move(*view_of_system);
+            } else {
+                cursor.media = std::move(*view_of_media);
+            }
+            return;
+        }
+        failure = fail(!body ? body.error() : !view_of_system ? view_of_system.error() : view_of_media.error());
+        if (body) return give_up(state, view, failure.error().to_string());  // an off-origin link
+    }
+    if (clearing) {
+        cursor.system.emplace();  // nothing to clear: the override is a courtesy
+        return;
+    }
+    absorb_read_failure(state, view, failure, what, false);
+}
+
+}  // namespace nett::redfish

@@ -1,0 +1,57 @@
+// The parts of the provision state machine, for its own .cpp files only.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "plugins/redfish/provision.hpp"
+
+namespace nett::redfish {
+
+// ---- Transitions (provision.cpp) ----
+
+void enter(JobState& state, const JobView& view, Step step);
+// Ends the run in DONE, FAILED, CANCELLED or NEEDS_OPERATOR.
+void rest(JobState& state, const JobView& view, Step step, std::string message);
+// The step cannot be done: clean up and fail, or fail at once where nothing was changed.
+void give_up(JobState& state, const JobView& view, std::string message);
+// Nothing before the back-off is over, or before what Retry-After asks for.
+void pause(JobState& state, const JobView& view, const Response* answer);
+
+// ---- Requests ----
+
+Action send(JobState& state, Cursor::Expecting expecting, Request request);
+Action read(JobState& state, Cursor::Expecting expecting, std::string uri);
+Action wait_until(SystemTime until);
+
+// ---- Answers ----
+
+inline bool is_success(const Response& answer) {
+    return answer.status >= 200 && answer.status < 300;
+}
+bool is_busy(const Profile& profile, const Response& answer, const Refusal& refusal);
+// "503 the service is busy", redacted.
+std::string describe(const Reply& reply);
+
+// A read that gave nothing: pauses, or gives up when it never will. `optional_read`: true says that the job can go on
+// without it.
+enum class ReadFailure { kHandled, kSkip };
+ReadFailure absorb_read_failure(JobState& state, const JobView& view, const Reply& reply, const std::string& what,
+                                bool optional_read);
+
+// ---- PROBE (provision_probe.cpp) ----
+
+void begin_probe(JobState& state);
+std::optional<Action> decide_probe(JobState& state, const JobView& view);
+void absorb_probe(JobState& state, const JobView& view, const Reply& reply);
+
+// ---- Steps that change something (provision_change.cpp) ----
+
+std::optional<Action> decide_change(JobState& state, const JobView& view);
+std::optional<Action> decide_verify(JobState& state, const JobView& view);
+std::optional<Action> decide_cleanup(JobState& state, const JobView& view);
+void absorb_change(JobState& state, const JobView& view, const Reply& reply);
+void absorb_task(JobState& state, const JobView& view, const Reply& reply);
+void absorb_resource(JobState& state, const JobView& view, const Reply& reply);
+
+}  // namespace nett::redfish

@@ -1,0 +1,175 @@
+// A BMC in memory: answers requests as values, with the misbehaviour that a test asks for.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+
+#include "plugins/redfish/http.hpp"
+
+namespace nett::redfish {
+
+class FakeBmc {
+public:
+    std::string power = "On";
+    std::string image;
+    bool inserted = false;
+    std::string enabled = "Disabled";
+    std::string target = "None";
+    std::string mode = "Legacy";
+    std::string system_etag = "W/\"1\"";
+    bool checks_etag = false;
+    bool media_under_manager = false;
+    bool has_sessions = true;
+    // Runs before the normal answer; an answer of its own replaces it.
+    std::function<std::optional<Result<Response>>(const Request&)> fault;
+
+    std::vector<Request> log;
+
+    int count(std::string_view method, std::string_view part, std::string_view body = "") const {
+        int n = 0;
+        for (const Request& request : log) {
+            n += to_string(request.method) == method && request.target.find(part) != std::string::npos &&
+                 request.body.find(body) != std::string::npos;
+        }
+        return n;
+    }
+    int power_ons() const { return count("POST", "ComputerSystem.Reset", "\"On\""); }
+
+    Result<Response> answer(const Request& request) {
+        log.push_back(request);
+        if (fault) {
+            if (auto other = fault(request)) return *other;
+        }
+        return serve(request);
+    }
+
+    Result<Response> serve(const Request& request) {
+        switch (request.method) {
+            case Method::kGet:
+                return get(request.target);
+            case Method::kPost:
+                return post(request.target, body_of(request));
+            case Method::kPatch:
+                return patch(request, body_of(request));
+            case Method::kDelete:
+                return status(204);
+        }
+        return status(405);
+    }
+
+    static Response status(unsigned code, std::string body = "") {
+        Response response;
+        response.status = code;
+        response.body = std::move(body);
+        return response;
+    }
+    static Response refusal(unsigned code, const std::string& message_id) {
+        return status(
+            code,
+            R"({"error":{"code":"Base.1.18.GeneralError","message":"no","@Message.ExtendedInfo":[{"MessageId":"Base.1.18.)" +
+                message_id + R"(","Message":"it will not do"}]}})");
+    }
+
+private:
+    static boost::json::object body_of(const Request& request) {
+        return request.body.empty() ? boost::json::object() : boost::json::parse(request.body).as_object();
+    }
+
+    static boost::json::object link(const std::string& uri) {
+        boost::json::object out;
+        out["@odata.id"] = uri;
+        return out;
+    }
+    static Response json(const boost::json::object& object) { return status(200, boost::json::serialize(object)); }
+
+    Result<Response> get(const std::string& uri) {
+        if (uri == "/redfish/v1/") {
+            return status(200, R"({"Vendor":"Acme","Systems":{"@odata.id":"/redfish/v1/Systems"},
+                                   "Managers":{"@odata.id":"/redfish/v1/Managers"}})");
+        }
+        if (uri == "/redfish/v1/Systems") return status(200, R"({"Members":[{"@odata.id":"/redfish/v1/Systems/1"}]})");
+        if (uri == "/redfish/v1/Managers")
+            return status(200, R"({"Members":[{"@odata.id":"/redfish/v1/Managers/1"}]})");
+        if (uri == "/redfish/v1/Managers/1") return status(200, R"({"VirtualMedia":{"@odata.id":"/vm"}})");
+        if (uri == "/vm") return status(200, R"({"Members":[{"@odata.id":"/vm/usb"},{"@odata.id":"/vm/cd"}]})");
+        if (uri == "/vm/usb") return status(200, R"({"MediaTypes":["USBStick"]})");
+        if (uri == "/vm/cd") return json(media());
+        if (uri == "/redfish/v1/Systems/1") {
+            Response response = json(system());
+            response.etag = system_etag;
+            return response;
+        }
+        return refusal(404, "ResourceMissingAtURI");
+    }
+
+    boost::json::object system() {
+        boost::json::object boot;
+        boot["BootSourceOverrideEnabled"] = enabled;
+        boot["BootSourceOverrideTarget"] = target;
+        boot["BootSourceOverrideMode"] = mode;
+        boot["BootSourceOverrideTarget@Redfish.AllowableValues"] = {"None", "Pxe", "Cd"};
+        boost::json::object reset;
+        reset["target"] = "/redfish/v1/Systems/1/Actions/ComputerSystem.Reset";
+        reset["ResetType@Redfish.AllowableValues"] = {"On", "ForceOff", "ForceRestart"};
+        boost::json::object out;
+        out["PowerState"] = power;
+        out["Boot"] = boot;
+        out["Actions"].emplace_object()["#ComputerSystem.Reset"] = reset;
+        if (!media_under_manager) out["VirtualMedia"] = link("/vm");
+        return out;
+    }
+
+    boost::json::object media() {
+        boost::json::object out;
+        out["MediaTypes"] = {"CD", "DVD"};
+        out["Inserted"] = inserted;
+        out["Image"] = image.empty() ? boost::json::value() : boost::json::value(image);
+        auto& actions = out["Actions"].emplace_object();
+        actions["#VirtualMedia.InsertMedia"].emplace_object()["target"] = "/vm/cd/Actions/VirtualMedia.InsertMedia";
+        actions["#VirtualMedia.EjectMedia"].emplace_object()["target"] = "/vm/cd/Actions/VirtualMedia.EjectMedia";
+        return out;
+    }
+
+    Result<Response> post(const std::string& uri, const boost::json::object& body) {
+        if (uri == "/redfish/v1/SessionService/Sessions") {
+            if (!has_sessions) return refusal(404, "ResourceMissingAtURI");
+            Response response = status(201, "{}");
+            response.token = "token-" + std::to_string(++sessions_);
+            response.location = "/redfish/v1/SessionService/Sessions/" + std::to_string(sessions_);
+            return response;
+        }
+        if (uri.ends_with("ComputerSystem.Reset")) {
+            power = body.at("ResetType").as_string() == "On" ? "On" : "Off";
+        } else if (uri.ends_with("InsertMedia")) {
+            image = body.at("Image").as_string().c_str();
+            inserted = true;
+        } else if (uri.ends_with("EjectMedia")) {
+            image.clear();
+            inserted = false;
+        } else {
+            return refusal(404, "ActionNotSupported");
+        }
+        return status(204);
+    }
+
+    Result<Response> patch(const Request& request, const boost::json::object& body) {
+        if (checks_etag && request.if_match != system_etag) return refusal(412, "PreconditionFailed");
+        const boost::json::object& boot = body.at("Boot").as_object();
+        if (const auto* value = boot.if_contains("BootSourceOverrideEnabled")) enabled = value->as_string().c_str();
+        if (const auto* value = boot.if_contains("BootSourceOverrideTarget")) target = value->as_string().c_str();
+        if (const auto* value = boot.if_contains("BootSourceOverrideMode")) mode = value->as_string().c_str();
+        return status(200, "{}");
+    }
+
+    int sessions_ = 0;
+};
+
+}  // namespace nett::redfish
