@@ -37,7 +37,7 @@ struct ShellReply {
 
 // One entry of what `?` and Tab show.
 struct Completion {
-    std::string token;        // what would be inserted, or "<1-1800>"
+    std::string token;  // what would be inserted, or "<1-1800>"
     std::string help;
     bool insertable = false;  // false for an argument's placeholder
 };
@@ -64,8 +64,8 @@ public:
     Shell(const Shell&) = delete;
     Shell& operator=(const Shell&) = delete;
 
-    // Adds commands, as of the plugins after they were created. kInvalidArgument names a broken pattern, kAlreadyExists one
-    // that is taken; then none of them was added.
+    // Adds commands, as of the plugins after they were created. kInvalidArgument names a broken pattern, kAlreadyExists
+    // one that is taken; then none of them was added.
     Result<void> add_commands(std::vector<OpCommand> commands);
     // Adds or replaces a source of live completions.
     void add_completion_source(std::string name, std::function<std::vector<std::string>()> source);
