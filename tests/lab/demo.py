@@ -8,7 +8,7 @@ import sys
 import time
 
 from . import fabric as fabric_module
-from . import frr, machine, story
+from . import frr, machine, story, wait
 from .build import SOURCE, Build
 from .steps import StepFailed, Steps, configure_and_build, output_of
 from .story import HOME, MACHINE, TENANT, require
@@ -17,6 +17,8 @@ _UUID = "6e657474-0000-4000-8000-00000000a001"
 _SETUP = SOURCE / "tests" / "lab" / "setup"
 _CACHE = pathlib.Path(os.environ.get("NETT_CACHE", "/var/cache/nett"))
 _PORTS = "swp1-4"
+# iPXE's error for an HTTP 404, in its UEFI build.
+_NOT_FOUND = "0x2d0c618e"
 # Under TCG on a busy two-core machine; with KVM or an idle machine it is a tenth.
 _BOOT_SECONDS = 180
 
@@ -113,6 +115,7 @@ class Demo:
             require(found[1] == self._config_sha256, f"the config of another digest was registered: {self._config_sha256}")
             tell("the machine was given exactly the config that was registered")
             vm.wait_console(r"^NETT-LAB-DONE", _BOOT_SECONDS)
+            wait.until("the machine has switched itself off", vm.powered_off, within=30)
 
     def _boot_from_disk(self):
         vm = self._machine
@@ -122,6 +125,7 @@ class Demo:
             start = time.monotonic()
             found = vm.wait_console(r"^LOCALBOOT (\S*)|^NETT-LAB-CMDLINE", _BOOT_SECONDS, since=position)
             require(found[0].startswith("LOCALBOOT"), "the machine was served a kernel although it is active")
+            require(found[1] == _NOT_FOUND, f"iPXE fell back to the disk for another reason than a 404: error {found[1]}")
             step.say(f"{time.monotonic() - start:5.1f} s  404: iPXE leaves it to the firmware's next boot entry")
             vm.wait_console(r"^NETT-LAB-DISK-BOOT", _BOOT_SECONDS, since=position)
             step.say(f"{time.monotonic() - start:5.1f} s  the machine runs from its disk")

@@ -89,7 +89,7 @@ class Machine:
     def _arguments(self, taps):
         cpu = "host" if self._accelerator == "kvm" else "max"
         arguments = ["-machine", f"q35,accel={self._accelerator}", "-cpu", cpu, "-m", self._memory, "-smp", 1, "-display", "none",
-                     "-nodefaults", "-uuid", self.uuid, "-serial", f"file:{self.console_path}",
+                     "-nodefaults", "-no-shutdown", "-uuid", self.uuid, "-serial", f"file:{self.console_path}",
                      "-qmp", f"unix:{self._qmp_path},server=on,wait=off", *_firmware_arguments(self._variables),
                      "-device", "qemu-xhci", "-drive", f"if=none,id=stick,format=raw,readonly=on,file={self._stick}",
                      "-device", "usb-storage,drive=stick,bootindex=1,removable=on",
@@ -100,10 +100,15 @@ class Machine:
         return arguments
 
     def reset(self):
-        """The reset button. What the console says from now on is found with console(since=the returned position)."""
+        """The reset button, which also wakes a machine that has powered itself off. What the console says from now on is found
+        with console(since=the returned position)."""
         position = self.console_position()
-        self._qmp("system_reset")
+        self._qmp("system_reset", "cont")
         return position
+
+    def powered_off(self):
+        """Whether the machine has switched itself off; QEMU stays."""
+        return self._qmp("query-status")["status"] == "shutdown"
 
     def console_position(self):
         return os.path.getsize(self.console_path)
@@ -123,13 +128,14 @@ class Machine:
 
         return wait.until(f"{self.name}'s console shows {pattern!r} (console: {self.console_path})", found, within, every=0.1)
 
-    def _qmp(self, command):
+    def _qmp(self, *commands):
+        """Runs commands on QEMU's control socket; returns what the last one returned."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as control:
             control.settimeout(5)
             control.connect(str(self._qmp_path))
             stream = control.makefile("rw", encoding="utf-8", newline="\n")
             stream.readline()  # the greeting
-            for execute in ("qmp_capabilities", command):
+            for execute in ("qmp_capabilities", *commands):
                 stream.write(json.dumps({"execute": execute}) + "\n")
                 stream.flush()
                 while True:
@@ -138,3 +144,4 @@ class Machine:
                         raise RuntimeError(f"QEMU refused {execute}: {answer['error'].get('desc')}")
                     if "return" in answer:
                         break
+            return answer["return"]
