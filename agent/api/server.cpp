@@ -16,7 +16,11 @@
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "agent/api/artifact_service.hpp"
+#include "agent/api/inventory_service.hpp"
+#include "agent/api/job_service.hpp"
 #include "agent/api/shell_service.hpp"
+#include "agent/sdk/log.hpp"
 
 namespace nett {
 
@@ -54,6 +58,9 @@ struct ApiServer::Impl {
           api{dependencies.loop, peers},
           shell(api, dependencies.shell),
           system(api, dependencies.version, dependencies.health, dependencies.events),
+          inventory(api, dependencies.inventory, dependencies.store),
+          artifacts(api, dependencies.inventory),
+          jobs(api, dependencies.inventory),
           acceptor(dependencies.loop) {}
 
     void accept(const std::shared_ptr<Impl>& self) {
@@ -84,6 +91,9 @@ struct ApiServer::Impl {
     ApiContext api;
     ShellService shell;
     SystemService system;
+    InventoryService inventory;
+    ArtifactService artifacts;
+    JobService jobs;
     std::string socket_path;
     local::stream_protocol::acceptor acceptor;
     std::unique_ptr<grpc::Server> server;
@@ -106,6 +116,9 @@ Result<void> ApiServer::start(const std::string& socket_path) {
     builder.SetMaxReceiveMessageSize(kMaxApiMessage);
     builder.RegisterService(&impl_->shell);
     builder.RegisterService(&impl_->system);
+    builder.RegisterService(&impl_->inventory);
+    builder.RegisterService(&impl_->artifacts);
+    builder.RegisterService(&impl_->jobs);
     impl_->server = builder.BuildAndStart();
     if (!impl_->server) return fail(Code::kInternal, "the gRPC server cannot be started");
 

@@ -1,0 +1,95 @@
+#include "agent/api/artifact_service.hpp"
+
+#include <optional>
+
+#include "agent/api/convert.hpp"
+#include "agent/api/mutation.hpp"
+
+namespace nett {
+
+namespace {
+
+// One upload: header, then chunks, then the verified file. Owns itself until OnDone. gRPC calls one method at a time.
+class UploadCall final : public grpc::ServerReadReactor<v1::UploadRequest> {
+public:
+    UploadCall(const ArtifactFiles& files, v1::UploadReply* reply) : files_(files), reply_(reply) {
+        StartRead(&request_);
+    }
+
+    void OnReadDone(bool ok) override {
+        if (finished_) return;
+        if (!ok) return complete();
+        if (auto taken = take(request_); !taken) return end(to_status(taken.error()));
+        StartRead(&request_);
+    }
+    void OnCancel() override {}
+    void OnDone() override { delete this; }
+
+private:
+    Result<void> take(const v1::UploadRequest& request) {
+        if (request.has_header()) {
+            if (import_) return fail(Code::kInvalidArgument, "the header comes once, first");
+            expected_ = request.header();
+            auto begun = files_.begin_import();
+            if (!begun) return fail(std::move(begun.error()));
+            import_.emplace(std::move(*begun));
+            return {};
+        }
+        if (!import_) return fail(Code::kInvalidArgument, "the first message of an upload is its header");
+        return import_->append(request.chunk());
+    }
+
+    void complete() {
+        if (!import_) return end({grpc::StatusCode::INVALID_ARGUMENT, "the first message of an upload is its header"});
+        auto stored = import_->finish(expected_.sha256(), expected_.size());
+        if (!stored) return end(to_status(stored.error()));
+        reply_->set_sha256(stored->sha256);
+        reply_->set_size(stored->size);
+        reply_->set_existed(stored->existed);
+        end(grpc::Status::OK);
+    }
+
+    void end(const grpc::Status& status) {
+        finished_ = true;
+        Finish(status);
+    }
+
+    const ArtifactFiles& files_;
+    v1::UploadReply* reply_;
+    v1::UploadRequest request_;
+    v1::UploadHeader expected_;
+    std::optional<ArtifactImport> import_;
+    bool finished_ = false;
+};
+
+}  // namespace
+
+grpc::ServerReadReactor<v1::UploadRequest>* ArtifactService::Upload(grpc::CallbackServerContext*,
+                                                                    v1::UploadReply* reply) {
+    return new UploadCall(inventory_.artifact_files(), reply);
+}
+
+grpc::ServerUnaryReactor* ArtifactService::PutArtifactSet(grpc::CallbackServerContext* context,
+                                                          const v1::PutArtifactSetRequest* request,
+                                                          v1::MutationReply* reply) {
+    return mutate(api_, context, request->reason(), reply, [this, request](By by) {
+        return inventory_.put_artifact_set(from_proto(request->set()), std::move(by));
+    });
+}
+
+grpc::ServerUnaryReactor* ArtifactService::DeleteArtifactSet(grpc::CallbackServerContext* context,
+                                                             const v1::NameRequest* request, v1::MutationReply* reply) {
+    return mutate(api_, context, request->reason(), reply,
+                  [this, request](By by) { return inventory_.delete_artifact_set(request->name(), std::move(by)); });
+}
+
+grpc::ServerUnaryReactor* ArtifactService::ListArtifactSets(grpc::CallbackServerContext* context,
+                                                            const v1::ListRequest* request,
+                                                            v1::ListArtifactSetsReply* reply) {
+    return list(
+        api_, context, reply,
+        [this, request] { return inventory_.artifact_sets(request->after(), list_limit(*request)); },
+        [](v1::ListArtifactSetsReply& out, const auto& item) { *out.add_sets() = to_proto(item.value); });
+}
+
+}  // namespace nett

@@ -1,0 +1,25 @@
+// The records of agent/sdk/model.hpp as messages of nett.v1, and back.
+#pragma once
+
+#include "agent/sdk/model.hpp"
+#include "agent/sdk/result.hpp"
+#include "nett.pb.h"
+
+namespace nett {
+
+// Never carries a secret: sealed values stay in the state file.
+v1::Tenant to_proto(const Tenant& value);
+v1::Machine to_proto(const Machine& value, Revision revision);
+v1::ArtifactSet to_proto(const ArtifactSet& value);
+v1::Bmc to_proto(const Bmc& value);
+v1::Job to_proto(const Job& value);
+
+Tenant from_proto(const v1::Tenant& message);
+// Only the members that a registration may set. kInvalidArgument: a port's prefix, or a delivery that does not exist.
+Result<Machine> from_proto(const v1::Machine& message);
+ArtifactSet from_proto(const v1::ArtifactSet& message);
+Bmc from_proto(const v1::Bmc& message);
+// kInvalidArgument for MACHINE_STATE_UNSPECIFIED.
+Result<MachineState> from_proto(v1::MachineState state);
+
+}  // namespace nett
