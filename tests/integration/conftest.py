@@ -8,6 +8,7 @@ import pytest
 from tests.lab import api, fabric, story
 from tests.lab.build import SOURCE, Build
 from tests.lab.server import NICS, Server
+from tests.lab.steps import output_of
 
 PORTS = (1, 2, 3)
 
@@ -71,6 +72,8 @@ def raised(build, lab, tmp_path_factory):
         agent.start()
     made = World(build, lab, network, pki, agents, servers, api.messages(tmp_path_factory.mktemp("proto")))
     story.register_tenant(made.home)
+    setup = SOURCE / "tests" / "lab" / "setup"
+    story.register_artifacts(made.home, output_of([setup / "kernel.sh"]), output_of([setup / "initramfs.sh"]))
     made.restore()
     for server in servers.values():
         for nic in NICS:

@@ -7,6 +7,8 @@ from . import frr, wait
 from .process import ReadySocket
 
 LEASE_SECONDS = 3
+# Where BMCs are (tests/lab/management.py).
+MANAGEMENT = "2001:db8:bc::/64"
 
 
 def tor_config(name, aggregate, ports):
@@ -38,6 +40,7 @@ plugin bgp-anycast
  require metadata
 !
 plugin redfish
+ allow-bmc {MANAGEMENT}
 !
 """
 
@@ -96,7 +99,7 @@ class Agent:
         return self.node.run(self._build.program("nettsh"), *arguments, check=check)
 
     def show(self, command):
-        """The JSON of a show command."""
+        """The JSON of a show command, or of another one that answers with data."""
         return json.loads(self.node.run(self._build.program("nettsh"), "--json", "-c", command).stdout)
 
     def health(self, component, name=None):

@@ -100,12 +100,13 @@ def register_artifacts(home, kernel, initramfs):
                  "--command-line", "console=ttyS0", "--extension-layers", layers)
 
 
-def register_machine(home, name, uuid, macs, config_text):
-    """Registers a machine of the tenant; returns the SHA-256 of its config as it was registered."""
+def register_machine(home, name, uuid, macs, config_text, *more):
+    """Registers a machine of the tenant; returns the SHA-256 of its config as it was registered. `more`: of the builder."""
     path = home.node.folder / f"{name}.yaml"
     path.write_text(config_text, encoding="utf-8")
     arguments = [word for mac in macs for word in ("--mac", mac)]
-    home.builder("machine", "add", name, "--tenant", TENANT, "--uuid", uuid, *arguments, "--artifact-set", ARTIFACT_SET, "--config", path)
+    home.builder("machine", "add", name, "--tenant", TENANT, "--uuid", uuid, *arguments, "--artifact-set", ARTIFACT_SET, "--config", path,
+                 *more)
     return hashlib.sha256(config_text.encode()).hexdigest()
 
 

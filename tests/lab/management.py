@@ -1,0 +1,37 @@
+"""A BMC on a management network: a namespace with the emulator (tests/lab/bmc), cabled to one metadata host."""
+
+import json
+
+from . import netns, wait
+from .build import SOURCE
+
+_HOST, ADDRESS = "2001:db8:bc::1", "2001:db8:bc::b"
+USER, PASSWORD = "admin", "correct horse"
+
+
+class BmcHost:
+    """Emulates the BMCs of the named machines; power and media are remembered, no machine runs."""
+
+    def __init__(self, lab, home, systems):
+        self.node = lab.node("bmc")
+        netns.connect(lab.nodes[home].namespace, "mgmt", self.node.namespace, "eth0")
+        lab.nodes[home].ip("address", "add", f"{_HOST}/64", "dev", "mgmt", "nodad")
+        self.node.ip("address", "add", f"{ADDRESS}/64", "dev", "eth0", "nodad")
+        self.endpoint = f"https://[{ADDRESS}]:443"
+        arguments = [word for name in systems for word in ("--system", name)]
+        self.process = self.node.start("bmc", "/usr/bin/python3", "-m", "tests.lab.bmc", "--listen", f"[{ADDRESS}]:443", "--tls", "--off",
+                                       "--folder", self.node.folder, "--user", USER, "--password", PASSWORD, *arguments,
+                                       environment={"PYTHONPATH": str(SOURCE)})
+        wait.until("the emulated BMC listens", lambda: "BMC of" in self.process.log(), within=15)
+
+    def control(self, *arguments):
+        """The emulator's control endpoint: "log", "systems", "release", "faults" JSON."""
+        done = self.node.run("/usr/bin/env", f"PYTHONPATH={SOURCE}", "/usr/bin/python3", "-m", "tests.lab.bmc.client", self.endpoint,
+                             *arguments)
+        return json.loads(done.stdout) if done.stdout.strip() else None
+
+    def faults(self, *descriptions):
+        self.control("faults", json.dumps(descriptions))
+
+    def requests(self, method, path_end):
+        return [entry for entry in self.control("log") if entry["method"] == method and entry["path"].endswith(path_end)]
