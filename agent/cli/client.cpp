@@ -1,0 +1,164 @@
+#include "agent/cli/client.hpp"
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <mutex>
+
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <grpcpp/grpcpp.h>
+
+#include "agent/sdk/strings.hpp"
+#include "nett.grpc.pb.h"
+
+namespace nett::cli {
+
+namespace {
+
+constexpr auto kCompletionTime = std::chrono::seconds(2);  // a key press waits no longer
+
+tl::unexpected<Error> unreachable(const std::string& socket, int number) {
+    switch (number) {
+        case ENOENT:
+        case ECONNREFUSED:
+            return fail(
+                Code::kUnavailable,
+                "no agent listens at {}; start it with \"systemctl start nettd\", or name its socket with --socket",
+                socket);
+        case EACCES:
+            return fail(Code::kPermissionDenied, "you may not use {}; run nettsh as root or join the socket's group",
+                        socket);
+        default:
+            return fail(Code::kUnavailable, "cannot connect to {}: {}", socket, std::strerror(number));
+    }
+}
+
+// gRPC retries silently and reports little; one plain connect tells what is wrong.
+Result<void> probe(const std::string& socket) {
+    sockaddr_un address = {};
+    address.sun_family = AF_UNIX;
+    if (socket.size() >= sizeof(address.sun_path)) {
+        return fail(Code::kInvalidArgument, "the socket's path is longer than {} bytes: {}",
+                    sizeof(address.sun_path) - 1, socket);
+    }
+    std::memcpy(address.sun_path, socket.data(), socket.size());
+    const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) return unreachable(socket, errno);
+    const int connected = ::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address));
+    const int number = errno;
+    close(fd);
+    if (connected != 0) return unreachable(socket, number);
+    return {};
+}
+
+Result<std::string> random_name() {
+    std::string bytes(16, '\0');
+    if (getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
+        return fail(Code::kInternal, "no random numbers: {}", std::strerror(errno));
+    }
+    return to_hex(bytes);
+}
+
+std::string explain(const grpc::Status& status, const std::string& socket) {
+    switch (status.error_code()) {
+        case grpc::StatusCode::UNAVAILABLE:
+            return fmt::format("the agent at {} does not answer; see \"systemctl status nettd\"", socket);
+        case grpc::StatusCode::CANCELLED:
+            return "interrupted; the agent may still be at work";
+        case grpc::StatusCode::UNIMPLEMENTED:
+            return fmt::format("what listens at {} is not nettd, or another version of it", socket);
+        default:
+            return status.error_message();
+    }
+}
+
+}  // namespace
+
+struct Client::Impl {
+    std::string socket;
+    std::string session;
+    std::unique_ptr<v1::Shell::Stub> stub;
+    std::mutex mutex;                        // guards running
+    grpc::ClientContext* running = nullptr;  // of the line that runs
+
+    void set_running(grpc::ClientContext* context) {
+        const std::lock_guard lock(mutex);
+        running = context;
+    }
+};
+
+Client::Client(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Client::Client(Client&&) noexcept = default;
+Client::~Client() = default;
+
+Result<Client> Client::connect(const std::string& socket) {
+    NETT_TRY(probe(socket));
+    auto name = random_name();
+    if (!name) return fail(std::move(name.error()));
+    grpc::ChannelArguments arguments;
+    arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+    // A show of a large fabric is one message.
+    arguments.SetMaxReceiveMessageSize(-1);
+    auto impl = std::make_unique<Impl>();
+    impl->socket = socket;
+    impl->session = std::move(*name);
+    impl->stub =
+        v1::Shell::NewStub(grpc::CreateCustomChannel("unix:" + socket, grpc::InsecureChannelCredentials(), arguments));
+    return Client(std::move(impl));
+}
+
+Answer Client::execute(const std::string& line, bool json, const std::function<void(const std::string&)>& output) {
+    grpc::ClientContext context;
+    v1::ExecuteRequest request;
+    request.set_session(impl_->session);
+    request.set_line(line);
+    request.set_json(json);
+    impl_->set_running(&context);
+    auto reader = impl_->stub->Execute(&context, request);
+    Answer answer;
+    v1::ExecuteReply reply;
+    while (reader->Read(&reply)) {
+        if (!reply.output().empty()) output(reply.output());
+        if (!reply.done()) continue;
+        answer.error = reply.error();
+        answer.prompt = reply.prompt();
+        answer.left = reply.exit();
+    }
+    const auto status = reader->Finish();
+    impl_->set_running(nullptr);
+    if (!status.ok()) {
+        answer.error = explain(status, impl_->socket);
+        answer.unreachable = status.error_code() == grpc::StatusCode::UNAVAILABLE ||
+                             status.error_code() == grpc::StatusCode::UNIMPLEMENTED;
+    }
+    return answer;
+}
+
+Suggestions Client::complete(const std::string& line) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + kCompletionTime);
+    v1::CompleteRequest request;
+    request.set_session(impl_->session);
+    request.set_line(line);
+    v1::CompleteReply reply;
+    Suggestions suggestions;
+    if (!impl_->stub->Complete(&context, request, &reply).ok()) return suggestions;
+    for (const auto& completion : reply.completions()) {
+        suggestions.list.push_back({completion.token(), completion.help(), completion.insertable()});
+    }
+    suggestions.complete = reply.complete();
+    return suggestions;
+}
+
+bool Client::interrupt() {
+    const std::lock_guard lock(impl_->mutex);
+    if (impl_->running == nullptr) return false;
+    impl_->running->TryCancel();
+    return true;
+}
+
+}  // namespace nett::cli

@@ -1,0 +1,130 @@
+#include "agent/cli/editor.hpp"
+
+#include <cstdio>
+#include <cstdlib>
+#include <string_view>
+
+#include <histedit.h>
+#include <sys/stat.h>
+
+#include "agent/cli/completer.hpp"
+#include "agent/sdk/strings.hpp"
+
+namespace nett::cli {
+
+namespace {
+
+constexpr int kHistoryLength = 1000;  // lines
+
+std::string history_path() {
+    const char* home = std::getenv("HOME");
+    return home == nullptr || *home == '\0' ? std::string() : std::string(home) + "/.nettsh_history";
+}
+
+}  // namespace
+
+struct Editor::Impl {
+    std::function<Suggestions(const std::string&)> complete;
+    std::string prompt;
+    std::string history_file = history_path();
+    EditLine* edit = nullptr;
+    History* history = nullptr;
+
+    static Impl& of(EditLine* edit) {
+        void* self = nullptr;
+        el_get(edit, EL_CLIENTDATA, &self);
+        return *static_cast<Impl*>(self);
+    }
+
+    static std::string until_cursor(EditLine* edit) {
+        const LineInfo* line = el_line(edit);
+        return {line->buffer, line->cursor};
+    }
+
+    static void show(const Suggestions& suggestions) {
+        std::fputs(("\n" + help_text(suggestions)).c_str(), stdout);
+        std::fflush(stdout);
+    }
+
+    static unsigned char on_help(EditLine* edit, int) {
+        std::fputc('?', stdout);
+        show(of(edit).complete(until_cursor(edit)));
+        return CC_REDISPLAY;
+    }
+
+    static unsigned char on_tab(EditLine* edit, int) {
+        const auto line = until_cursor(edit);
+        const auto suggestions = of(edit).complete(line);
+        const auto insertion = tab_insertion(line, suggestions);
+        if (!insertion.empty()) return el_insertstr(edit, insertion.c_str()) == 0 ? CC_REFRESH : CC_ERROR;
+        if (suggestions.list.empty()) return CC_ERROR;
+        show(suggestions);
+        return CC_REDISPLAY;
+    }
+
+    static unsigned char on_interrupt(EditLine* edit, int) {
+        const LineInfo* line = el_line(edit);
+        el_cursor(edit, static_cast<int>(line->lastchar - line->cursor));
+        line = el_line(edit);
+        el_deletestr(edit, static_cast<int>(line->lastchar - line->buffer));
+        std::fputs("^C\n", stdout);
+        std::fflush(stdout);
+        return CC_REDISPLAY;
+    }
+
+    static char* prompt_of(EditLine* edit) { return of(edit).prompt.data(); }
+
+    void remember(const std::string& line) {
+        HistEvent event = {};
+        ::history(history, &event, H_ENTER, line.c_str());
+    }
+};
+
+Editor::Editor(std::function<Suggestions(const std::string&)> complete) : impl_(new Impl{std::move(complete)}) {
+    auto* edit = el_init("nettsh", stdin, stdout, stderr);
+    impl_->edit = edit;
+    impl_->history = history_init();
+    HistEvent event = {};
+    history(impl_->history, &event, H_SETSIZE, kHistoryLength);
+    history(impl_->history, &event, H_SETUNIQUE, 1);
+    if (!impl_->history_file.empty()) history(impl_->history, &event, H_LOAD, impl_->history_file.c_str());
+    el_set(edit, EL_CLIENTDATA, impl_.get());
+    el_set(edit, EL_PROMPT, Impl::prompt_of);
+    el_set(edit, EL_EDITOR, "emacs");
+    el_set(edit, EL_HIST, ::history, impl_->history);
+    el_set(edit, EL_ADDFN, "nett-help", "List what may follow", Impl::on_help);
+    el_set(edit, EL_ADDFN, "nett-complete", "Complete the word", Impl::on_tab);
+    el_set(edit, EL_ADDFN, "nett-interrupt", "Empty the line", Impl::on_interrupt);
+    // The user's own bindings, before ours: `?` and Tab are what this shell is about.
+    el_source(edit, nullptr);
+    el_set(edit, EL_BIND, "?", "nett-help", nullptr);
+    el_set(edit, EL_BIND, "^I", "nett-complete", nullptr);
+    el_set(edit, EL_BIND, "^R", "em-inc-search-prev", nullptr);
+    // Ctrl-C is a key while a line is edited, and a signal while a command runs.
+    el_set(edit, EL_SETTY, "-d", "-isig", nullptr);
+    el_set(edit, EL_BIND, "^C", "nett-interrupt", nullptr);
+}
+
+Editor::~Editor() {
+    HistEvent event = {};
+    if (!impl_->history_file.empty()) {
+        // What was typed is nobody else's business.
+        const auto mask = umask(S_IRWXG | S_IRWXO);
+        history(impl_->history, &event, H_SAVE, impl_->history_file.c_str());
+        umask(mask);
+    }
+    history_end(impl_->history);
+    el_end(impl_->edit);
+}
+
+std::optional<std::string> Editor::read_line(const std::string& prompt) {
+    impl_->prompt = prompt;
+    int length = 0;
+    const char* line = el_gets(impl_->edit, &length);
+    if (line == nullptr || length <= 0) return std::nullopt;
+    std::string text(trim(std::string_view(line, static_cast<std::size_t>(length))));
+    if (!text.empty()) impl_->remember(text);
+    return text;
+}
+
+}  // namespace nett::cli
