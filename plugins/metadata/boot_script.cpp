@@ -107,7 +107,7 @@ Result<std::string> kernel_command_line(const BootScriptInput& input) {
     if (input.kind == BootKind::kWipe) add("talos.experimental.wipe=system");
     if (carries_config(input) && input.delivery == ConfigDelivery::kUrl) add("talos.config=" + config_url(input));
     if (line.size() > kMaxKernelCommandLine) {
-        return fail(Code::kResourceExhausted,
+        return fail(Code::kInvalidArgument,
                     "the kernel command line has {} bytes, a kernel takes {}; shorten the set's or the "
                     "machine's arguments",
                     line.size(), kMaxKernelCommandLine);

@@ -26,8 +26,8 @@ struct BootScriptInput {
     std::chrono::milliseconds fetch_timeout{15000};  // of inactivity, for each file
 };
 
-// kInvalidArgument: a value that a script may not carry, named with its place. kResourceExhausted: the command line is
-// longer than a kernel takes. kUnimplemented: delivery `token`.
+// kInvalidArgument: a value that a script may not carry, named with its place, or a command line longer than a kernel
+// takes. kUnimplemented: delivery `token`.
 Result<std::string> render_boot_script(const BootScriptInput& input);
 
 // The command line after the kernel's URL, one blank between arguments. Errors as above.

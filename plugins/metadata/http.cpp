@@ -69,7 +69,7 @@ std::optional<std::uint64_t> digits(std::string_view text) {
 
 }  // namespace
 
-std::string_view to_string(Outcome outcome) {
+std::string_view name_of(Outcome outcome) {
     switch (outcome) {
         case Outcome::kNetboot:
             return "netboot";

@@ -59,7 +59,7 @@ enum class Outcome {
     kError,
 };
 inline constexpr std::size_t kOutcomes = 11;
-std::string_view to_string(Outcome outcome);
+std::string_view name_of(Outcome outcome);
 
 // An open file; closed with its last owner.
 class OpenFile {

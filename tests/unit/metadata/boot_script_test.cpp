@@ -140,7 +140,7 @@ TEST(BootScript, RefusesEveryInjection) {
 TEST(BootScript, RefusesALineThatNoKernelTakes) {
     auto value = input();
     value.kernel_args = std::string(2000, 'a');
-    EXPECT_EQ(render_boot_script(value).error().code, Code::kResourceExhausted);
+    EXPECT_EQ(render_boot_script(value).error().code, Code::kInvalidArgument);
 }
 
 TEST(Extensions, ListsTheConfigAlone) {

@@ -1,0 +1,45 @@
+#include "plugins/metadata/admission.hpp"
+
+#include <algorithm>
+
+#include "plugins/metadata/limits.hpp"
+
+namespace nett::metadata {
+
+void Admission::set_limits(ConnectionLimits limits) {
+    const std::lock_guard lock(mutex_);
+    limits_ = limits;
+}
+
+Admission::Verdict Admission::enter(const Address6& source) {
+    const Address6 network = Prefix6(source, kSourcePrefixLength).address();
+    const std::lock_guard lock(mutex_);
+    const auto total = static_cast<std::size_t>(limits_.total);
+    if (connections_ >= total + total / kShedShareDivisor + 1) return Verdict::kClose;
+    auto& count = sources_[network];
+    if (count >= limits_.per_source) return Verdict::kClose;
+    ++count;
+    ++connections_;
+    most_ = std::max(most_, connections_);
+    return connections_ > total ? Verdict::kShed : Verdict::kServe;
+}
+
+void Admission::leave(const Address6& source) {
+    const Address6 network = Prefix6(source, kSourcePrefixLength).address();
+    const std::lock_guard lock(mutex_);
+    const auto found = sources_.find(network);
+    if (--found->second == 0) sources_.erase(found);
+    --connections_;
+}
+
+std::size_t Admission::connections() const {
+    const std::lock_guard lock(mutex_);
+    return connections_;
+}
+
+std::size_t Admission::most() const {
+    const std::lock_guard lock(mutex_);
+    return most_;
+}
+
+}  // namespace nett::metadata

@@ -1,0 +1,65 @@
+#include "plugins/metadata/health_checks.hpp"
+
+#include <utility>
+
+#include "plugins/metadata/artifacts.hpp"
+#include "plugins/metadata/limits.hpp"
+
+namespace nett::metadata {
+
+namespace {
+
+HealthCondition condition(std::string name, HealthState state, std::string message, std::string remedy = {}) {
+    return {"metadata", std::move(name), HealthScope::kLocal, state, std::move(message), std::move(remedy), {}};
+}
+
+HealthCondition state_condition(const Store& store) {
+    const auto read = store.list(kTenantKind, "", 1);
+    if (read) return condition("state", HealthState::kOk, "readable");
+    return condition("state", HealthState::kFailed, read.error().to_string(), "check the state file and its disk");
+}
+
+HealthCondition artifacts_condition(const Artifacts& artifacts) {
+    const auto missing = artifacts.missing();
+    if (!missing)
+        return condition("artifacts", HealthState::kFailed, missing.error().to_string(), "check the state file");
+    if (missing->empty()) return condition("artifacts", HealthState::kOk, "complete");
+    return condition("artifacts", HealthState::kFailed,
+                     fmt::format("{} file(s) missing or damaged; first: {}", missing->size(), missing->front()),
+                     "import the artifact set again on this host");
+}
+
+}  // namespace
+
+HealthCondition certificate_condition(const CertificateInfo& certificate, SystemTime now) {
+    const std::string until = "valid until " + to_rfc3339(certificate.not_after);
+    const std::string remedy = "put a new certificate and key in place, then reload (SIGHUP)";
+    if (now > certificate.not_after) {
+        return condition("certificate", HealthState::kFailed, "expired at " + to_rfc3339(certificate.not_after),
+                         remedy);
+    }
+    if (now < certificate.not_before) {
+        return condition("certificate", HealthState::kFailed, "not valid before " + to_rfc3339(certificate.not_before),
+                         "check this host's clock");
+    }
+    const bool soon = certificate.not_after - now < kCertificateWarning;
+    return condition("certificate", soon ? HealthState::kDegraded : HealthState::kOk, until, soon ? remedy : "");
+}
+
+HealthCondition listener_condition(const std::string& trouble, bool hung) {
+    if (!trouble.empty()) {
+        return condition("listener", HealthState::kFailed, trouble,
+                         "see \"show metadata\"; is the limit of open files reached?");
+    }
+    if (hung) return condition("listener", HealthState::kFailed, "the io threads do not answer", "restart the agent");
+    return condition("listener", HealthState::kOk, "accepting");
+}
+
+void report_health(const Host& host, const Server& server, bool hung) {
+    host.health.report(listener_condition(server.trouble(), hung));
+    host.health.report(certificate_condition(server.tls()->certificate, host.clock.system_now()));
+    host.health.report(state_condition(host.store));
+    host.health.report(artifacts_condition(Artifacts(host.store, host.artifact_directory)));
+}
+
+}  // namespace nett::metadata

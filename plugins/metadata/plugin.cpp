@@ -1,0 +1,174 @@
+// The plugin: puts tenants, recorder, service and server together, and says how they are.
+#include "agent/sdk/plugin.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include <boost/asio/post.hpp>
+#include <boost/json.hpp>
+
+#include "agent/sdk/build_id.hpp"
+#include "plugins/metadata/artifacts.hpp"
+#include "plugins/metadata/health_checks.hpp"
+#include "plugins/metadata/limits.hpp"
+#include "plugins/metadata/recorder.hpp"
+#include "plugins/metadata/server.hpp"
+#include "plugins/metadata/service.hpp"
+#include "plugins/metadata/settings.hpp"
+#include "plugins/metadata/status.hpp"
+#include "plugins/metadata/task_group.hpp"
+#include "plugins/metadata/tenants.hpp"
+
+namespace nett::metadata {
+
+namespace {
+
+class MetadataPlugin final : public Plugin {
+public:
+    explicit MetadataPlugin(const Host& host) : host_(host), tasks_(host.loop, log_), tick_(host.loop) {}
+
+    Awaitable<Result<void>> start(const ConfigNode& config) override {
+        auto parts = std::make_unique<Parts>(host_);
+        NETT_CO_TRY(parts->tenants.start(host_.store));
+        const auto settings = settings_of(config);
+        NETT_CO_TRY(apply(*parts, settings));
+        auto recording = parts->recorder.start();
+        if (!recording) {
+            co_await parts->server->stop(host_.clock.steady_now());
+            co_return fail(std::move(recording.error()));
+        }
+        parts_ = std::move(parts);
+        stopping_ = false;
+        tasks_.spawn(watch_health());
+        log_.info("serving",
+                  {{"listeners", settings.listen.size()}, {"certificate", parts_->server->tls()->certificate.subject}});
+        co_return Result<void>{};
+    }
+
+    Awaitable<Result<void>> reconfigure(const ConfigNode& config) override {
+        const auto before = parts_->server->tls();
+        auto applied = apply(*parts_, settings_of(config));
+        if (!applied) co_return applied;
+        const auto& certificate = parts_->server->tls()->certificate;
+        if (certificate.sha256 != before->certificate.sha256) {
+            log_.info("certificate replaced", {{"subject", certificate.subject}, {"sha256", certificate.sha256}});
+            host_.events.publish({"tls.reloaded",
+                                  certificate.subject,
+                                  "new connections use the new certificate",
+                                  {{"sha256", certificate.sha256}}});
+        }
+        report_health(host_, *parts_->server, heartbeat_lost());
+        co_return Result<void>{};
+    }
+
+    Awaitable<void> stop(SteadyTime deadline) override {
+        if (!parts_ || stopping_) co_return;
+        stopping_ = true;
+        tick_.cancel();
+        co_await tasks_.join();
+        co_await parts_->server->stop(deadline);  // first: then nobody records or asks for tenants
+        co_await parts_->recorder.stop();
+        parts_->tenants.stop();
+        host_.health.forget("metadata");
+        parts_.reset();
+    }
+
+    boost::json::value status() const override { return parts_ ? status_of(view()) : boost::json::object{}; }
+
+    std::vector<OpCommand> commands() override {
+        OpCommand show;
+        show.pattern = "show metadata";
+        show.help = "The metadata service: listeners, connections, requests by result, certificate";
+        show.run = [this](CommandCall) { return show_metadata(); };
+        return {std::move(show)};
+    }
+
+private:
+    // Everything that lives from start to stop.
+    struct Parts {
+        explicit Parts(const Host& host)
+            : recorder(host.store, host.loop, host.clock),
+              service({host.store, host.secrets, host.events, host.clock, host.artifact_directory}, tenants, recorder),
+              server(std::make_shared<Server>(host.loop, host.io, host.clock,
+                                              [this](Request request, const Peer& peer, Conversation& conversation) {
+                                                  return service.handle(std::move(request), peer, conversation);
+                                              })) {}
+        TenantCache tenants;
+        Recorder recorder;
+        Service service;
+        std::shared_ptr<Server> server;
+    };
+
+    // All or nothing: what can fail comes first.
+    static Result<void> apply(Parts& parts, const Settings& settings) {
+        auto tls = load_tls(settings.tls);
+        if (!tls) return fail(std::move(tls.error()));
+        auto listeners = parts.server->open(settings.listen);
+        if (!listeners) return fail(std::move(listeners.error()));
+        parts.server->set_tls(std::move(*tls));
+        parts.server->set_limits(settings.limits);
+        parts.service.set_settings(settings.service);
+        parts.server->adopt(std::move(*listeners));
+        return {};
+    }
+
+    Awaitable<Result<Output>> show_metadata() {
+        if (!parts_) co_return fail(Code::kFailedPrecondition, "the metadata plugin is not running");
+        Output output;
+        output.data = status_of(view());
+        output.text = status_text(view());
+        co_return output;
+    }
+
+    StatusView view() const {
+        return {*parts_->server, parts_->tenants.table()->size(), parts_->recorder.dropped(), host_.clock.system_now()};
+    }
+
+    // True when an io thread has not run anything since the last tick: requests hang although listeners are open.
+    bool heartbeat_lost() const { return heartbeat_ && !*heartbeat_; }
+
+    Awaitable<void> watch_health() {
+        while (!stopping_) {
+            report_health(host_, *parts_->server, heartbeat_lost());
+            heartbeat_ = std::make_shared<std::atomic<bool>>(false);
+            asio::post(host_.io, [beat = heartbeat_] { *beat = true; });
+            tick_.expires_after(kHealthInterval);
+            co_await tick_.async_wait(asio::as_tuple(asio::use_awaitable));
+        }
+        heartbeat_.reset();
+    }
+
+    const Host host_;
+    Logger log_{"metadata"};
+    TaskGroup tasks_;
+    asio::steady_timer tick_;
+    std::unique_ptr<Parts> parts_;
+    std::shared_ptr<std::atomic<bool>> heartbeat_;
+    bool stopping_ = false;
+};
+
+std::unique_ptr<Plugin> create(const Host& host) {
+    return std::make_unique<MetadataPlugin>(host);
+}
+
+}  // namespace
+
+}  // namespace nett::metadata
+
+extern "C" {
+__attribute__((visibility("default"))) extern const nett::PluginDescriptor nett_plugin;
+const nett::PluginDescriptor nett_plugin{
+    nett::kPluginMagic,
+    nett::kPluginAbiVersion,
+    nett::kBuildId,
+    "metadata",
+    nett::kVersion,
+    "Boot decisions, artifacts and machine configs over mutual TLS",
+    nett::metadata::config_commands,
+    nett::metadata::validate,
+    nett::metadata::create,
+};
+}

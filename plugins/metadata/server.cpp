@@ -1,0 +1,261 @@
+#include "plugins/metadata/server.hpp"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/strand.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "plugins/metadata/connection.hpp"
+#include "plugins/metadata/limits.hpp"
+
+namespace nett::metadata {
+
+namespace {
+
+using boost::asio::ip::tcp;
+using boost::system::error_code;
+
+constexpr int kBacklog = 1024;                                 // capped by net.core.somaxconn
+constexpr auto kAcceptPause = std::chrono::milliseconds(100);  // out of descriptors: connections must end first
+constexpr auto kCutMargin = std::chrono::milliseconds(250);    // before the deadline, for the cut ones to end
+constexpr auto kAsTuple = asio::as_tuple(asio::use_awaitable);
+
+// Owns a descriptor until it is released to Asio.
+class Descriptor {
+public:
+    explicit Descriptor(int fd) : fd_(fd) {}
+    ~Descriptor() {
+        if (fd_ >= 0) ::close(fd_);
+    }
+    Descriptor(const Descriptor&) = delete;
+    Descriptor& operator=(const Descriptor&) = delete;
+    int get() const { return fd_; }
+    int release() { return std::exchange(fd_, -1); }
+
+private:
+    int fd_;
+};
+
+// Asio opens sockets without SOCK_CLOEXEC and knows no IPV6_FREEBIND, so the socket is made here.
+Result<int> open_listening_socket(const tcp::endpoint& endpoint) {
+    const auto failed = [&](const char* what) {
+        const int error = errno;
+        return fail(error == EADDRINUSE ? Code::kAlreadyExists : Code::kUnavailable, "listen {}: {}: {}",
+                    to_string(endpoint), what, std::strerror(error));
+    };
+    Descriptor fd(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP));
+    if (fd.get() < 0) return failed("socket");
+    const int on = 1;
+    if (::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) != 0) return failed("IPV6_V6ONLY");
+    if (::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_FREEBIND, &on, sizeof on) != 0) return failed("IPV6_FREEBIND");
+    if (::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0) return failed("SO_REUSEADDR");
+    if (::bind(fd.get(), endpoint.data(), static_cast<socklen_t>(endpoint.size())) != 0) return failed("bind");
+    if (::listen(fd.get(), kBacklog) != 0) return failed("listen");
+    return fd.release();
+}
+
+}  // namespace
+
+// One listening socket and its accept loop, on a strand of its own.
+class Listener : public std::enable_shared_from_this<Listener> {
+public:
+    static Result<std::shared_ptr<Listener>> open(Server& server, const tcp::endpoint& endpoint) {
+        auto fd = open_listening_socket(endpoint);
+        if (!fd) return fail(std::move(fd.error()));
+        auto listener = std::make_shared<Listener>(server, endpoint);
+        error_code error;
+        listener->acceptor_.assign(tcp::v6(), *fd, error);
+        if (error) {
+            ::close(*fd);
+            return fail(Code::kInternal, "listen {}: {}", to_string(endpoint), error.message());
+        }
+        return listener;
+    }
+    Listener(Server& server, tcp::endpoint endpoint)
+        : endpoint_(std::move(endpoint)), acceptor_(asio::make_strand(server.io_)), pause_(acceptor_.get_executor()) {}
+
+    void start(std::shared_ptr<Server> server) {
+        server->begin_task();
+        auto self = shared_from_this();
+        asio::co_spawn(acceptor_.get_executor(), accept_loop(server), [self, server](std::exception_ptr failure) {
+            if (failure) self->accepts_ = false;
+            server->end_task();
+        });
+    }
+    // Any thread.
+    void close() {
+        asio::post(acceptor_.get_executor(), [self = shared_from_this()] {
+            error_code ignored;
+            self->acceptor_.close(ignored);
+            self->pause_.cancel();
+        });
+    }
+    const tcp::endpoint& endpoint() const { return endpoint_; }
+    bool accepts() const { return accepts_; }
+
+private:
+    Awaitable<void> accept_loop(std::shared_ptr<Server> server) {
+        while (acceptor_.is_open()) {
+            tcp::socket socket(asio::make_strand(server->io_));
+            auto [error] = co_await acceptor_.async_accept(socket, kAsTuple);
+            if (!acceptor_.is_open()) co_return;
+            if (!error) {
+                accepts_ = true;
+                server->take(std::move(socket));
+                continue;
+            }
+            if (error == asio::error::connection_aborted) continue;
+            accepts_ = false;
+            pause_.expires_after(kAcceptPause);
+            co_await pause_.async_wait(kAsTuple);
+        }
+    }
+
+    const tcp::endpoint endpoint_;
+    tcp::acceptor acceptor_;
+    asio::steady_timer pause_;
+    std::atomic<bool> accepts_{true};
+};
+
+Server::Server(asio::any_io_executor loop, asio::any_io_executor io, const Clock& clock, RequestHandler handler)
+    : loop_(loop), io_(io), clock_(clock), handler_(std::move(handler)), tasks_ended_(loop) {}
+
+Server::~Server() = default;
+
+Result<Server::Listeners> Server::open(const std::vector<Endpoint>& endpoints) {
+    Listeners next;
+    for (const auto& endpoint : endpoints) {
+        const auto kept = std::find_if(listeners_.begin(), listeners_.end(),
+                                       [&](const auto& one) { return one->endpoint() == endpoint; });
+        if (kept != listeners_.end()) {
+            next.push_back(*kept);
+            continue;
+        }
+        auto listener = Listener::open(*this, endpoint);
+        if (!listener) return fail(std::move(listener.error()));  // those opened so far close with their last reference
+        next.push_back(std::move(*listener));
+    }
+    return next;
+}
+
+void Server::adopt(Listeners listeners) {
+    const Listeners before = std::exchange(listeners_, std::move(listeners));
+    const auto has = [](const Listeners& list, const auto& one) {
+        return std::find(list.begin(), list.end(), one) != list.end();
+    };
+    for (const auto& listener : before) {
+        if (!has(listeners_, listener)) listener->close();
+    }
+    stopping_ = false;
+    for (const auto& listener : listeners_) {
+        if (!has(before, listener)) listener->start(shared_from_this());
+    }
+}
+
+std::vector<Server::Endpoint> Server::endpoints() const {
+    std::vector<Endpoint> out;
+    for (const auto& listener : listeners_) out.push_back(listener->endpoint());
+    return out;
+}
+
+std::string Server::trouble() const {
+    if (listeners_.empty()) return "no listener";
+    for (const auto& listener : listeners_) {
+        if (!listener->accepts()) return "cannot accept on " + to_string(listener->endpoint());
+    }
+    return "";
+}
+
+void Server::take(tcp::socket socket) {
+    ::fcntl(socket.native_handle(), F_SETFD, FD_CLOEXEC);
+    error_code error;
+    Peer peer;
+    const auto remote = socket.remote_endpoint(error);
+    if (!error) peer.local = socket.local_endpoint(error);
+    if (error || stopping_) return;  // gone already
+    peer.source = remote.address().to_v6();
+    Counters::add(counters_.accepted);
+    const auto verdict = admission_.enter(peer.source);
+    if (verdict == Admission::Verdict::kClose) return refuse(std::move(socket), peer.source);
+    if (verdict == Admission::Verdict::kShed) Counters::add(counters_.shed);
+    socket.set_option(tcp::no_delay(true), error);
+    std::uint64_t id = 0;
+    {
+        const std::lock_guard lock(mutex_);
+        id = next_id_++;
+        connections_[id];  // before it starts: it may end at once
+    }
+    auto connection = Connection::start(shared_from_this(), std::move(socket), id, verdict == Admission::Verdict::kShed,
+                                        std::move(peer));
+    const std::lock_guard lock(mutex_);
+    if (const auto entry = connections_.find(id); entry != connections_.end()) entry->second = connection;
+    // stop() may have gone through the connections between the check above and here.
+    if (stopping_) connection->finish();
+}
+
+void Server::refuse(tcp::socket socket, const Address6& source) {
+    Counters::add(counters_.closed_unheard);
+    error_code ignored;
+    socket.close(ignored);
+    if (const auto held = limit_log_.admit(clock_.steady_now())) {
+        log_.warning(
+            "too many connections; closed one",
+            {{"source", source.to_string()}, {"connections", admission_.connections()}, {"suppressed", *held}});
+    }
+}
+
+void Server::begin_task() {
+    ++tasks_;
+}
+
+void Server::end_task() {
+    if (--tasks_ != 0) return;
+    asio::post(loop_, [self = shared_from_this()] { self->tasks_ended_.cancel(); });
+}
+
+void Server::remove(std::uint64_t id) {
+    const std::lock_guard lock(mutex_);
+    connections_.erase(id);
+}
+
+std::vector<std::shared_ptr<Connection>> Server::live_connections() const {
+    std::vector<std::shared_ptr<Connection>> out;
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, connection] : connections_) {
+        if (auto live = connection.lock()) out.push_back(std::move(live));
+    }
+    return out;
+}
+
+Awaitable<void> Server::wait_for_tasks(SteadyTime until) {
+    while (tasks_ != 0 && std::chrono::steady_clock::now() < until) {
+        tasks_ended_.expires_at(until);
+        co_await tasks_ended_.async_wait(kAsTuple);
+    }
+}
+
+Awaitable<void> Server::stop(SteadyTime deadline) {
+    stopping_ = true;
+    for (const auto& listener : listeners_) listener->close();
+    listeners_.clear();
+    for (const auto& connection : live_connections()) connection->finish();
+    co_await wait_for_tasks(deadline - kCutMargin);
+    // Their I/O ends at once; what a request awaits besides (a commit) ends by itself.
+    while (tasks_ != 0) {
+        for (const auto& connection : live_connections()) connection->cut();
+        co_await wait_for_tasks(std::chrono::steady_clock::now() + kCutMargin);
+    }
+}
+
+}  // namespace nett::metadata

@@ -1,0 +1,95 @@
+// The HTTPS server: listeners, connections, their limits and their end. Beast and Asio.SSL stay in its .cpp files.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "agent/sdk/asio.hpp"
+#include "agent/sdk/clock.hpp"
+#include "agent/sdk/log.hpp"
+#include "agent/sdk/result.hpp"
+#include "plugins/metadata/admission.hpp"
+#include "plugins/metadata/counters.hpp"
+#include "plugins/metadata/http_handler.hpp"
+#include "plugins/metadata/log_limiter.hpp"
+#include "plugins/metadata/shared_value.hpp"
+#include "plugins/metadata/tls.hpp"
+
+namespace nett::metadata {
+
+class Connection;
+class TlsConnection;
+class Listener;
+
+// Settings, open(), adopt() and stop() on the loop thread; connections run on strands of `io`. Keeps itself
+// alive through its connections; after stop() there are none.
+class Server : public std::enable_shared_from_this<Server> {
+public:
+    using Endpoint = boost::asio::ip::tcp::endpoint;
+
+    Server(asio::any_io_executor loop, asio::any_io_executor io, const Clock& clock, RequestHandler handler);
+    ~Server();
+
+    // For connections from now on; live ones keep theirs.
+    void set_tls(std::shared_ptr<const TlsContext> tls) { tls_.store(std::move(tls)); }
+    void set_limits(ConnectionLimits limits) { admission_.set_limits(limits); }
+    // Opens what a new list of endpoints needs besides what is open; nothing changes until adopt(). The address need
+    // not exist yet (IPV6_FREEBIND): an anycast address comes and goes.
+    using Listeners = std::vector<std::shared_ptr<Listener>>;
+    Result<Listeners> open(const std::vector<Endpoint>& endpoints);
+    // Serves on these and closes all others; listeners that stay are not disturbed. TLS and limits are set before.
+    void adopt(Listeners listeners);
+    // Closes the listeners, lets answers under way end, and cuts what is left at the deadline.
+    Awaitable<void> stop(SteadyTime deadline);
+
+    std::vector<Endpoint> endpoints() const;
+    // Empty when all listeners accept; else what is the matter with one.
+    std::string trouble() const;
+    const Counters& counters() const { return counters_; }
+    const Admission& admission() const { return admission_; }
+    std::shared_ptr<const TlsContext> tls() const { return tls_.load(); }
+
+private:
+    friend class Connection;
+    friend class TlsConnection;
+    class TlsConnection;
+    friend class Listener;
+
+    // From a listener, on its strand.
+    void take(boost::asio::ip::tcp::socket socket);
+    void refuse(boost::asio::ip::tcp::socket socket, const Address6& source);
+    // Every coroutine on `io` is one task; stop() waits for zero.
+    void begin_task();
+    void end_task();
+    void remove(std::uint64_t id);
+    std::vector<std::shared_ptr<Connection>> live_connections() const;
+    Awaitable<void> wait_for_tasks(SteadyTime until);
+
+    asio::any_io_executor loop_;
+    asio::any_io_executor io_;
+    const Clock& clock_;
+    RequestHandler handler_;
+    Logger log_{"metadata"};
+    Counters counters_;
+    Admission admission_;
+    LogLimiter handshake_log_;
+    LogLimiter limit_log_;
+    SharedValue<TlsContext> tls_;
+    Listeners listeners_;             // loop thread
+    asio::steady_timer tasks_ended_;  // loop thread
+    std::atomic<std::size_t> tasks_{0};
+    std::atomic<bool> stopping_{false};
+
+    mutable std::mutex mutex_;  // guards what follows
+    std::map<std::uint64_t, std::weak_ptr<Connection>> connections_;
+    std::uint64_t next_id_ = 1;
+};
+
+}  // namespace nett::metadata

@@ -1,0 +1,334 @@
+#include "plugins/metadata/service.hpp"
+
+#include <utility>
+
+#include "agent/sdk/strings.hpp"
+#include "plugins/metadata/boot_script.hpp"
+#include "plugins/metadata/limits.hpp"
+
+namespace nett::metadata {
+
+namespace {
+
+constexpr const char* kActor = "plugin:metadata";
+constexpr std::uint16_t kHttpsPort = 443;
+
+Response not_found(Outcome outcome) {
+    return plain(404, outcome, "not found");
+}
+
+std::string_view name_of(BootKind kind) {
+    switch (kind) {
+        case BootKind::kDisk:
+            return "localboot";
+        case BootKind::kInstall:
+            return "install";
+        case BootKind::kWipe:
+            return "wipe";
+        case BootKind::kRescue:
+            return "rescue";
+        case BootKind::kErase:
+            return "erase";
+    }
+    return "";
+}
+
+bool serves_config(const Machine& machine) {
+    const auto kind = boot_decision(machine);
+    return kind == BootKind::kInstall || kind == BootKind::kWipe;
+}
+
+std::string authority_of(const ServiceSettings& settings, const Peer& peer) {
+    const auto address = settings.server_address.value_or(peer.local.address().to_v6());
+    if (peer.local.port() == kHttpsPort) return fmt::format("[{}]", address.to_string());
+    return fmt::format("[{}]:{}", address.to_string(), peer.local.port());
+}
+
+// If-None-Match, for an answer whose tag is known.
+Response conditional(Response response, const Request& request) {
+    if (response.status != 200 || request.if_none_match.empty()) return response;
+    if (!matches_etag(request.if_none_match, response.etag)) return response;
+    response.status = 304;
+    response.body.clear();
+    response.file = nullptr;
+    response.content_type.clear();
+    return response;
+}
+
+// Range and If-Range (RFC 9110 section 13.1.5: only a strong match keeps the range), after the conditions.
+Response ranged(Response response, const Request& request) {
+    if (response.status != 200 || request.range.empty()) return response;
+    if (!request.if_range.empty() && trim(request.if_range) != "\"" + response.etag + "\"") return response;
+    const auto wanted = parse_range(request.range, response.file_size);
+    if (wanted.kind == RangeRequest::Kind::kWhole) return response;
+    if (wanted.kind == RangeRequest::Kind::kUnsatisfiable) {
+        auto answer = plain(416, Outcome::kBadRequest, "no byte of that range exists");
+        answer.file_size = response.file_size;
+        return answer;
+    }
+    response.status = 206;
+    response.window = wanted.range;
+    return response;
+}
+
+}  // namespace
+
+Service::Service(ServiceEnvironment environment, const TenantCache& tenants, Recorder& recorder)
+    : host_(std::move(environment)),
+      tenants_(tenants),
+      recorder_(recorder),
+      artifacts_(host_.store, host_.artifact_directory),
+      images_(kSquashfsCacheBytes) {}
+
+void Service::set_settings(ServiceSettings settings) {
+    settings_.store(std::make_shared<const ServiceSettings>(std::move(settings)));
+}
+
+Awaitable<Response> Service::handle(Request request, const Peer& peer, Conversation& conversation) {
+    if (request.method == Method::kOther) co_return plain(405, Outcome::kBadRequest, "only GET and HEAD");
+    auto route = parse_target(request.target);
+    if (!route) {
+        const auto outcome = route.error().code == Code::kInvalidArgument ? Outcome::kBadRequest : Outcome::kNotFound;
+        if (outcome == Outcome::kNotFound) co_return not_found(outcome);
+        co_return plain(400, outcome, "bad request");
+    }
+    auto tenant = tenants_.table()->match(peer.subject);
+    if (!tenant) {
+        if (const auto held = tenant_log_.admit(host_.clock.steady_now())) {
+            const auto& names = peer.subject.common_names;
+            log_.warning("refused a client certificate", {{"source", peer.source.to_string()},
+                                                          {"common_name", names.empty() ? "" : names.front()},
+                                                          {"error", tenant.error()},
+                                                          {"suppressed", *held}});
+        }
+        co_return plain(403, Outcome::kNoTenant, "this certificate belongs to no tenant");
+    }
+    if (auto* asked = std::get_if<BootRoute>(&*route)) {
+        BootRoute boot_route = std::move(*asked);
+        co_return co_await boot(std::move(boot_route), request.method, peer, std::move(*tenant), conversation);
+    }
+    if (const auto* asked = std::get_if<ConfigRoute>(&*route)) co_return config(*asked, request, peer, *tenant);
+    co_return artifact(std::get<ArtifactRoute>(*route), request, conversation);
+}
+
+Awaitable<Response> Service::boot(BootRoute route, Method method, const Peer& peer, std::string tenant,
+                                  Conversation& conversation) {
+    conversation.artifact_set.clear();
+    auto found = find_machine(host_.store, tenant, route.id);
+    if (!found) co_return failure(found.error(), "looking up a machine", Outcome::kError);
+    if (!*found) {
+        const auto& id = route.id.uuid ? route.id.uuid : route.id.mac;
+        if (method == Method::kGet && id) recorder_.note_unknown(*id, tenant, peer.source.to_string());
+        co_return not_found(Outcome::kUnknownMachine);
+    }
+    const auto& machine = (*found)->machine;
+    if (!is_expected_source(machine, peer.source)) {
+        const Error error{Code::kPermissionDenied, "asked from behind another port than it is bound to", {}};
+        co_return refuse_boot(**found, peer, method, error);
+    }
+    auto answer = decide(machine, (*found)->url_id, peer);
+    if (!answer) co_return refuse_boot(**found, peer, method, answer.error());
+    if (method == Method::kGet && answer->changed) {
+        auto committed = co_await commit_boot((*found)->key, (*found)->url_id, peer, *answer);
+        if (!committed) co_return refuse_boot(**found, peer, method, committed.error());
+    } else if (method == Method::kGet) {
+        BootRecord record{host_.clock.system_now(), peer.source.to_string(),
+                          answer->kind == BootKind::kDisk ? "localboot" : "netboot"};
+        recorder_.note_boot((*found)->key, std::move(record));
+    }
+    if (answer->kind == BootKind::kDisk) co_return not_found(Outcome::kLocalBoot);
+    if (method == Method::kGet) report_boot(**found, *answer, peer);
+    conversation.artifact_set = answer->set;
+    Response response = plain(200, Outcome::kNetboot, "");
+    response.body = std::move(answer->script);
+    co_return response;
+}
+
+Result<ArtifactSet> Service::set_for(const Machine& machine, BootKind kind, const ServiceSettings& settings) const {
+    if (kind == BootKind::kErase && settings.erase_set.empty()) {
+        return fail(Code::kFailedPrecondition,
+                    "no erase set is configured; set \"erase-set NAME\" in \"plugin metadata\"");
+    }
+    std::string name = machine.artifact_set;
+    if (kind == BootKind::kErase) name = settings.erase_set;
+    if (kind == BootKind::kRescue && !settings.rescue_set.empty()) name = settings.rescue_set;
+    if (name.empty()) return fail(Code::kFailedPrecondition, "the machine has no artifact set");
+    return artifacts_.set(name);
+}
+
+Result<Service::BootAnswer> Service::decide(const Machine& machine, const std::string& url_id, const Peer& peer) const {
+    const auto settings = settings_.load();
+    BootAnswer answer;
+    answer.kind = boot_decision(machine);
+    answer.from = machine.state;
+    answer.after = machine;
+    if (answer.kind == BootKind::kDisk) return answer;
+
+    auto set = set_for(machine, answer.kind, *settings);
+    if (!set) return fail(std::move(set.error()));
+    if (serves_config(machine) && machine.sealed_config.empty()) {
+        return fail(Code::kFailedPrecondition, "no machine config is registered");
+    }
+    // Before anything is wiped: what it boots next must be here.
+    NETT_TRY(artifacts_.check_bootable(*set));
+    BootScriptInput input;
+    input.authority = authority_of(*settings, peer);
+    input.machine_id = url_id;
+    input.set = std::move(*set);
+    input.kernel_args = machine.kernel_args;
+    input.kind = answer.kind;
+    input.delivery = machine.delivery;
+    input.fetch_timeout = settings->fetch_timeout;
+    auto script = render_boot_script(input);
+    if (!script) return fail(std::move(script.error()));
+    answer.script = std::move(*script);
+    answer.set = std::move(input.set.name);
+
+    auto after = apply(machine, LifecycleEvent::kBoot, host_.clock.system_now(), true);
+    if (!after) return fail(std::move(after.error()));
+    answer.changed = after->state != machine.state || after->wipe_pending != machine.wipe_pending;
+    answer.after = std::move(*after);
+    return answer;
+}
+
+Awaitable<Result<void>> Service::commit_boot(std::string key, std::string url_id, const Peer& peer,
+                                             BootAnswer& answer) {
+    // Two NICs may ask at once, and an operator may have changed the machine since it was read: only the decision on
+    // the record that the commit compares with counts.
+    RecordEdit edit = [&](const std::optional<Record>& record) -> Result<std::optional<Transaction::Put>> {
+        if (!record) return fail(Code::kNotFound, "the machine was deleted");
+        auto machine = decode<Machine>(record->value);
+        if (!machine) return fail(std::move(machine.error()));
+        auto decided = decide(*machine, url_id, peer);
+        if (!decided) return fail(std::move(decided.error()));
+        answer = std::move(*decided);
+        answer.after.boots += 1;
+        answer.after.last_boot = {host_.clock.system_now(), peer.source.to_string(),
+                                  answer.kind == BootKind::kDisk ? "localboot" : "netboot"};
+        return put_of(answer.after);
+    };
+    std::string kind(kMachineKind);
+    std::string reason("boot served: ");
+    reason += name_of(answer.kind);
+    auto committed = co_await update_record(host_.store, std::move(kind), std::move(key), kActor, std::move(reason),
+                                            std::move(edit));
+    if (!committed) co_return fail(std::move(committed.error()));
+    co_return Result<void>{};
+}
+
+void Service::report_boot(const FoundMachine& found, const BootAnswer& answer, const Peer& peer) const {
+    const std::string source = peer.source.to_string();
+    const std::string decision(name_of(answer.kind));
+    log_.info("boot script served", {{"machine", found.machine.name}, {"decision", decision}, {"source", source}});
+    host_.events.publish({"machine.boot",
+                          found.machine.name,
+                          "boot script served: " + decision,
+                          {{"decision", decision}, {"source", source}, {"tenant", found.machine.tenant}}});
+    if (answer.after.state == answer.from) return;
+    const std::string from(to_string(answer.from));
+    const std::string to(to_string(answer.after.state));
+    host_.events.publish({"machine.state",
+                          found.machine.name,
+                          from + " → " + to,
+                          {{"from", from}, {"to", to}, {"actor", kActor}, {"reason", "boot served: " + decision}}});
+}
+
+// Known, and yet not served: the machine boots its disk, and an operator can see why.
+Response Service::refuse_boot(const FoundMachine& found, const Peer& peer, Method method, const Error& error) {
+    const unsigned status = status_of(error.code);
+    if (status == 503) return plain(503, Outcome::kShed, "try again");
+    const std::string source = peer.source.to_string();
+    if (method == Method::kGet) recorder_.note_boot(found.key, {host_.clock.system_now(), source, "refused"});
+    if (const auto held = refusal_log_.admit(host_.clock.steady_now())) {
+        log_.error("cannot serve a boot script; the machine boots its disk",
+                   {{"machine", found.machine.name}, {"source", source}, {"error", error}, {"suppressed", *held}});
+        host_.events.publish({"machine.refused", found.machine.name, error.to_string(), {{"source", source}}});
+    }
+    return not_found(Outcome::kRefused);
+}
+
+Response Service::config(const ConfigRoute& route, const Request& request, const Peer& peer,
+                         const std::string& tenant) {
+    auto found = find_machine(host_.store, tenant, route.id);
+    if (!found) return failure(found.error(), "looking up a machine", Outcome::kError);
+    if (!*found) return not_found(Outcome::kUnknownMachine);
+    const auto& machine = (*found)->machine;
+    const bool embedded = machine.delivery == ConfigDelivery::kEmbedded;
+    const bool deliverable = embedded || (machine.delivery == ConfigDelivery::kUrl && route.part == ConfigPart::kYaml);
+    if (!serves_config(machine) || !is_expected_source(machine, peer.source) || !deliverable ||
+        machine.sealed_config.empty()) {
+        return not_found(Outcome::kRefused);
+    }
+    auto response = config_part(**found, route.part);
+    if (!response) return failure(response.error(), "handing over the config of " + machine.name, Outcome::kError);
+    return conditional(std::move(*response), request);
+}
+
+Result<Response> Service::config_part(const FoundMachine& found, ConfigPart part) {
+    const auto& machine = found.machine;
+    Response response;
+    response.outcome = Outcome::kConfig;
+    response.no_store = true;
+    response.content_type = "application/yaml";
+    if (part == ConfigPart::kExtensions) {
+        auto set = artifacts_.set(machine.artifact_set);
+        if (!set) return fail(std::move(set.error()));
+        auto text = render_extensions(*set, machine.config_sha256);
+        if (!text) return fail(std::move(text.error()));
+        response.body = std::move(*text);
+        response.etag = sha256_hex(response.body);
+        return response;
+    }
+    auto config = host_.secrets.open(machine.sealed_config, "machine/" + machine.name + "/config");
+    if (!config) return fail(std::move(config.error()));
+    if (sha256_hex(*config) != machine.config_sha256) {
+        return fail(Code::kDataLoss, "the stored config does not have its digest; register it again");
+    }
+    if (part == ConfigPart::kYaml) {
+        response.body = std::move(*config);
+        response.etag = machine.config_sha256;
+        return response;
+    }
+    auto image = images_.get(machine.config_sha256, *config);
+    if (!image) return fail(std::move(image.error()));
+    response.content_type = "application/octet-stream";
+    response.body = (*image)->bytes;
+    response.etag = (*image)->sha256;
+    return response;
+}
+
+Response Service::artifact(const ArtifactRoute& route, const Request& request, const Conversation& conversation) {
+    std::string name = route.set.empty() ? conversation.artifact_set : route.set;
+    if (name.empty()) {
+        auto only = artifacts_.only_set();
+        if (!only) return failure(only.error(), "finding the set of a flat artifact name", Outcome::kNotFound);
+        name = std::move(*only);
+    }
+    auto set = artifacts_.set(name);
+    if (!set) return failure(set.error(), "reading an artifact set", Outcome::kNotFound);
+    const ArtifactFile* description = nullptr;
+    auto file = artifacts_.open(*set, route.file, &description);
+    if (!file) return failure(file.error(), "opening an artifact", Outcome::kNotFound);
+    Response response;
+    response.outcome = Outcome::kArtifact;
+    response.content_type = "application/octet-stream";
+    response.etag = description->sha256;
+    response.file = std::move(*file);
+    response.file_size = description->size;
+    response.accept_ranges = true;
+    return ranged(conditional(std::move(response), request), request);
+}
+
+// An answer for an error; `outcome` counts it when it is a 404. What is our fault is logged.
+Response Service::failure(const Error& error, std::string_view doing, Outcome outcome) {
+    const unsigned status = status_of(error.code);
+    if (status == 404) return not_found(outcome);
+    if (const auto held = failure_log_.admit(host_.clock.steady_now())) {
+        log_.error("cannot answer", {{"doing", doing}, {"error", error}, {"suppressed", *held}});
+        host_.events.publish({"metadata.error", std::string(doing), error.to_string(), {}});
+    }
+    if (status == 503) return plain(503, Outcome::kShed, "try again");
+    return plain(500, Outcome::kError, "internal error");
+}
+
+}  // namespace nett::metadata

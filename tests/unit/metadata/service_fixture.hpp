@@ -1,0 +1,154 @@
+// A metadata service with two tenants, one machine, one artifact set, and no network.
+#pragma once
+
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <gtest/gtest.h>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+
+#include "agent/sdk/strings.hpp"
+#include "plugins/metadata/service.hpp"
+#include "tests/unit/support/memory_store.hpp"
+
+namespace nett::metadata::test {
+
+inline constexpr const char* kUuid = "4c4c4544-0042-3510-8051-b7c04f4d3432";
+inline constexpr const char* kMac = "52:54:00:12:34:56";
+inline constexpr const char* kConfig = "version: v1alpha1\nmachine:\n  type: worker\n";
+
+// Binds a text to its context without hiding it.
+class PlainBox final : public SecretBox {
+public:
+    Result<std::string> seal(std::string_view plaintext, std::string_view context) const override {
+        return std::string(context) + "|" + std::string(plaintext);
+    }
+    Result<std::string> open(std::string_view sealed, std::string_view context) const override {
+        const std::string prefix = std::string(context) + "|";
+        if (!sealed.starts_with(prefix)) return fail(Code::kDataLoss, "sealed for something else");
+        return std::string(sealed.substr(prefix.size()));
+    }
+};
+
+class EventList final : public EventBus {
+public:
+    std::vector<Event> events;
+    void publish(Event event) override { events.push_back(std::move(event)); }
+    Subscription subscribe(std::string, Handler) override { return {}; }
+    bool has(std::string_view type) const {
+        return std::any_of(events.begin(), events.end(), [&](const auto& one) { return one.type == type; });
+    }
+};
+
+// Runs one coroutine to its end; other work of the context goes on meanwhile.
+template <typename T>
+T run(asio::io_context& context, Awaitable<T> task) {
+    std::optional<T> result;
+    asio::co_spawn(context, std::move(task), [&](std::exception_ptr failure, T value) {
+        EXPECT_FALSE(failure);
+        result = std::move(value);
+    });
+    context.restart();  // it stopped if it had run out of work before
+    while (!result) EXPECT_EQ(context.run_one(), 1U);
+    return std::move(*result);
+}
+inline Awaitable<bool> with_result(Awaitable<void> task) {
+    co_await std::move(task);
+    co_return true;
+}
+
+class ServiceTest : public testing::Test {
+protected:
+    ServiceTest() {
+        std::filesystem::create_directories(directory_ + "/sha256");
+        Tenant a;
+        a.name = "tenant-a";
+        a.common_names = {"a.boot.example"};
+        Tenant b;
+        b.name = "tenant-b";
+        b.common_names = {"b.boot.example"};
+        store.put(put_of(a));
+        store.put(put_of(b));
+        ArtifactSet set;
+        set.name = "talos";
+        set.kernel = "vmlinuz";
+        set.initramfs = "initramfs.xz";
+        set.files = {add_file("vmlinuz", "kernel bytes"), add_file("initramfs.xz", "initramfs bytes")};
+        store.put(put_of(set));
+        EXPECT_TRUE(tenants_.start(store));
+        EXPECT_TRUE(recorder_.start());
+        ServiceSettings settings;
+        settings.server_address = Address6(boost::asio::ip::make_address_v6("2001:db8:ffff::1"));
+        service_.set_settings(settings);
+        settings_ = settings;
+    }
+    ~ServiceTest() override {
+        run(context_, with_result(recorder_.stop()));
+        tenants_.stop();
+        std::filesystem::remove_all(directory_);
+    }
+
+    ArtifactFile add_file(const std::string& name, const std::string& bytes) {
+        const auto digest = sha256_hex(bytes);
+        std::ofstream(directory_ + "/sha256/" + digest) << bytes;
+        return {name, digest, bytes.size()};
+    }
+
+    Machine node(MachineState state = MachineState::kNew) const {
+        Machine machine;
+        machine.name = "node-1";
+        machine.tenant = "tenant-a";
+        machine.uuid = kUuid;
+        machine.macs = {kMac};
+        machine.state = state;
+        machine.artifact_set = "talos";
+        machine.sealed_config = PlainBox().seal(kConfig, "machine/node-1/config").value();
+        machine.config_sha256 = sha256_hex(kConfig);
+        return machine;
+    }
+    void enrol(const Machine& machine) { store.put(put_of(machine)); }
+    Machine stored(const std::string& name = "node-1") const {
+        return decode<Machine>(store.get(kMachineKind, name).value()->value).value();
+    }
+    // Writes what the recorder has collected.
+    void flush() {
+        run(context_, with_result(recorder_.stop()));
+        EXPECT_TRUE(recorder_.start());
+    }
+
+    static Peer peer_of(const std::string& common_name, const std::string& source = "2001:db8:b000:7::5") {
+        Peer peer;
+        peer.source = boost::asio::ip::make_address_v6(source);
+        peer.local = {boost::asio::ip::make_address_v6("2001:db8:ffff::1"), 443};
+        peer.subject.common_names = {common_name};
+        return peer;
+    }
+    Response ask(Request request, const Peer& peer) {
+        return run(context_, service_.handle(std::move(request), peer, conversation_));
+    }
+    Response get(const std::string& target, const Peer& peer = peer_of("a.boot.example")) {
+        return ask({Method::kGet, target}, peer);
+    }
+    Response boot(const Peer& peer = peer_of("a.boot.example")) { return get(std::string("/v1/boot/") + kUuid, peer); }
+
+    asio::io_context context_;
+    std::string directory_ =
+        testing::TempDir() + "metadata-" + testing::UnitTest::GetInstance()->current_test_info()->name();
+    nett::test::MemoryStore store;
+    PlainBox secrets_;
+    EventList events_;
+    ManualClock clock_;
+    TenantCache tenants_;
+    Recorder recorder_{store, context_.get_executor(), clock_};
+    Service service_{{store, secrets_, events_, clock_, directory_}, tenants_, recorder_};
+    ServiceSettings settings_;
+    Conversation conversation_;
+};
+
+}  // namespace nett::metadata::test
