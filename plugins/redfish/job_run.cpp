@@ -48,6 +48,10 @@ Awaitable<Result<void>> save_job(Store& store, const Clock& clock, std::string i
         if (!record) return fail(Code::kNotFound, "job {} was deleted", id);
         auto job = decode<Job>(record->value);
         if (!job) return fail(std::move(job.error()));
+        // Whoever cancels a job that is still queued ends it in the record.
+        if (const auto state = parse_step(job->state); state && is_final(*state)) {
+            return fail(Code::kFailedPrecondition, "job {} has ended already: {}", id, job->state);
+        }
         job->state = to_string(progress.step);
         job->message = progress.message;
         job->progress = encode_progress(progress);
@@ -61,12 +65,12 @@ Awaitable<Result<void>> save_job(Store& store, const Clock& clock, std::string i
     co_return Result<void>();
 }
 
-JobRun::JobRun(const Host& host, JobOrder order, std::unique_ptr<Transport> transport)
-    : host_(host),
+JobRun::JobRun(const Services& services, JobOrder order, std::unique_ptr<Transport> transport)
+    : services_(services),
       order_(std::move(order)),
       transport_(std::move(transport)),
       session_(*transport_, make_login()),
-      timer_(host.loop) {
+      timer_(services.loop) {
     saved_ = order_.progress;
     state_.progress = order_.progress;
     session_.set_leftover(order_.progress.session);
@@ -91,7 +95,7 @@ Awaitable<Result<void>> JobRun::pin(std::string sha256) {
         bmc->pinned_sha256 = sha256;
         return std::optional<Transaction::Put>(put_of(*bmc));
     };
-    auto committed = co_await update_record(host_.store, std::string(kBmcKind), order_.bmc.name, kActor,
+    auto committed = co_await update_record(services_.store, std::string(kBmcKind), order_.bmc.name, kActor,
                                             "certificate pinned at first use", std::move(edit));
     if (!committed) co_return fail(std::move(committed.error()));
     log_.info("certificate pinned at first use", {{"bmc", order_.bmc.name}, {"sha256", sha256}});
@@ -99,7 +103,7 @@ Awaitable<Result<void>> JobRun::pin(std::string sha256) {
 }
 
 JobView JobRun::view() {
-    JobView view = view_job(host_.store, host_.clock, order_.id, order_.machine);
+    JobView view = view_job(services_.store, services_.clock, order_.id, order_.machine);
     view.origin = order_.origin;
     view.system_path = order_.bmc.system_path;
     view.boot_deadline = order_.boot_deadline;
@@ -132,19 +136,23 @@ Awaitable<bool> JobRun::save() {
     state_.progress.session = session_.uri();
     if (same_for_recovery(state_.progress, saved_)) co_return true;
     for (bool told = false; !stopping_; told = true) {
-        auto committed = co_await save_job(host_.store, host_.clock, order_.id, state_.progress);
+        auto committed = co_await save_job(services_.store, services_.clock, order_.id, state_.progress);
         if (committed) {
             if (saved_.step != state_.progress.step) publish_step();
             saved_ = state_.progress;
             co_return true;
         }
-        const bool gone = committed.error().code == Code::kNotFound;
-        if (!told)
-            log_.error("a job's progress cannot be stored, it waits",
+        const Code code = committed.error().code;
+        if (code == Code::kNotFound || code == Code::kFailedPrecondition) {
+            log_.warning("a job was ended by somebody else", {{"job", order_.id}, {"why", committed.error()}});
+            co_return false;
+        }
+        if (!told) {
+            log_.error("a job's progress cannot be stored; it waits",
                        {{"job", order_.id}, {"error", committed.error()}});
-        if (gone) co_return false;
+        }
         woken_ = false;
-        co_await wait_until(host_.clock.system_now() + kRetryCommit);
+        co_await wait_until(services_.clock.system_now() + kRetryCommit);
     }
     co_return false;
 }
@@ -162,7 +170,7 @@ void JobRun::publish_step() {
                     {"from", std::string(to_string(saved_.step))},
                     {"step", std::string(to_string(progress.step))}};
     if (!progress.message.empty()) event.fields["message"] = progress.message;
-    host_.events.publish(std::move(event));
+    services_.events.publish(std::move(event));
     log_.info("job step", {{"job", order_.id},
                            {"machine", order_.machine},
                            {"step", to_string(progress.step)},
@@ -171,7 +179,7 @@ void JobRun::publish_step() {
 
 Awaitable<void> JobRun::wait_until(SystemTime until) {
     if (woken_ || stopping_) co_return;
-    const auto now = host_.clock.system_now();
+    const auto now = services_.clock.system_now();
     if (until <= now) co_return;
     timer_.expires_after(std::chrono::ceil<std::chrono::milliseconds>(until - now));
     co_await timer_.async_wait(asio::as_tuple(asio::use_awaitable));

@@ -6,15 +6,29 @@
 
 #include <boost/asio/steady_timer.hpp>
 
+#include "agent/sdk/clock.hpp"
+#include "agent/sdk/event.hpp"
+#include "agent/sdk/health.hpp"
 #include "agent/sdk/log.hpp"
 #include "agent/sdk/model.hpp"
-#include "agent/sdk/plugin.hpp"
+#include "agent/sdk/secret.hpp"
+#include "agent/sdk/store.hpp"
 #include "plugins/redfish/provision.hpp"
 #include "plugins/redfish/session.hpp"
 
 namespace nett::redfish {
 
 inline constexpr const char* kActor = "plugin:redfish";
+
+// What of the host this plugin uses.
+struct Services {
+    asio::any_io_executor loop;
+    const Clock& clock;
+    EventBus& events;
+    HealthRegistry& health;
+    Store& store;
+    const SecretBox& secrets;
+};
 
 // What a run starts with.
 struct JobOrder {
@@ -33,10 +47,10 @@ JobView view_job(const Store& store, const Clock& clock, const std::string& job,
 // Writes state, message and progress to the job's record, whatever else changed in it meanwhile.
 Awaitable<Result<void>> save_job(Store& store, const Clock& clock, std::string id, Progress progress);
 
-// Loop thread only. The owner keeps it until run() has ended.
+// Loop thread only. `services` outlive it. The owner keeps it until run() has ended.
 class JobRun {
 public:
-    JobRun(const Host& host, JobOrder order, std::unique_ptr<Transport> transport);
+    JobRun(const Services& services, JobOrder order, std::unique_ptr<Transport> transport);
 
     // Works until the job is at rest, its record is gone, or stop() was called.
     Awaitable<void> run();
@@ -60,7 +74,7 @@ private:
     Awaitable<void> wait_until(SystemTime until);
     void publish_step();
 
-    const Host& host_;
+    const Services& services_;
     JobOrder order_;
     std::unique_ptr<Transport> transport_;
     Session session_;

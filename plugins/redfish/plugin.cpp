@@ -64,8 +64,9 @@ std::vector<Diagnostic> validate(const ConfigEntry& plugin, const CheckEnvironme
 class RedfishPlugin final : public Plugin {
 public:
     explicit RedfishPlugin(const Host& host)
-        : host_(host),
-          runner_(host_, [io = host.io](ClientSettings settings) { return make_client(io, std::move(settings)); }) {}
+        : health_(host.health),
+          runner_({host.loop, host.clock, host.events, host.health, host.store, host.secrets},
+                  [io = host.io](ClientSettings settings) { return make_client(io, std::move(settings)); }) {}
 
     Awaitable<Result<void>> start(const ConfigNode& config) override { co_return runner_.start(settings_of(config)); }
 
@@ -76,7 +77,7 @@ public:
 
     Awaitable<void> stop(SteadyTime deadline) override {
         co_await runner_.stop(deadline);
-        host_.health.forget(kName);
+        health_.forget(kName);
     }
 
     boost::json::value status() const override { return runner_.status(); }
@@ -111,7 +112,7 @@ private:
         return {status, {}, text};
     }
 
-    const Host host_;
+    HealthRegistry& health_;
     Runner runner_;
 };
 

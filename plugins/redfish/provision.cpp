@@ -82,11 +82,11 @@ std::optional<Action> decide_boot_wait(JobState& state, const JobView& view) {
         return action;
     }
     rest(state, view, Step::kNeedsOperator,
-         fmt::format(
-             "no boot request came from the machine within {} s of power on; look at its console, its port's "
-             "prefix and the metadata log. The image stays inserted: a late boot still ends the job, cancelling it "
-             "ejects the image, a new provision job starts over",
-             view.boot_deadline.count()));
+         fmt::format("no boot request came from the machine within {} s of power on; look at its console, its port's "
+                     "prefix and the metadata log. The image stays inserted: a late boot still ends the job, "
+                     "cancelling it ejects the "
+                     "image",
+                     view.boot_deadline.count()));
     return std::nullopt;
 }
 

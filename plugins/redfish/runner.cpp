@@ -31,16 +31,17 @@ std::string login_key(const Bmc& bmc) {
 
 }  // namespace
 
-Runner::Runner(const Host& host, TransportFactory factory)
-    : host_(host), factory_(std::move(factory)), all_done_(host.loop) {}
+Runner::Runner(Services services, TransportFactory factory)
+    : services_(services), factory_(std::move(factory)), all_done_(services.loop) {}
 
 Result<void> Runner::start(RunnerSettings settings) {
     settings_ = std::move(settings);
     stopping_ = false;
-    auto records = host_.store.list(kJobKind);
+    auto records = services_.store.list(kJobKind);
     if (!records) return fail(std::move(records.error()));
-    job_watch_ = host_.store.watch(std::string(kJobKind), [this](const Change& change) { on_job(change); });
-    machine_watch_ = host_.store.watch(std::string(kMachineKind), [this](const Change& change) { on_machine(change); });
+    job_watch_ = services_.store.watch(std::string(kJobKind), [this](const Change& change) { on_job(change); });
+    machine_watch_ =
+        services_.store.watch(std::string(kMachineKind), [this](const Change& change) { on_machine(change); });
     for (const Record& record : *records) {
         if (auto job = decode<Job>(record.value)) {
             take(*job);
@@ -100,10 +101,10 @@ void Runner::on_machine(const Change& change) {
 }
 
 bool Runner::wants_to_wake(const std::string& key, const Entry& entry) const {
-    const auto job = load<Job>(host_.store, kJobKind, key);
+    const auto job = load<Job>(services_.store, kJobKind, key);
     if (!job) return false;
     const auto progress = decode_progress(job->progress);
-    return progress && should_wake(*progress, view_job(host_.store, host_.clock, job->id, entry.machine));
+    return progress && should_wake(*progress, view_job(services_.store, services_.clock, job->id, entry.machine));
 }
 
 bool Runner::is_busy(const std::string& bmc) const {
@@ -113,7 +114,7 @@ bool Runner::is_busy(const std::string& bmc) const {
 }
 
 std::string Runner::bmc_of(const std::string& machine) const {
-    const auto record = load<Machine>(host_.store, kMachineKind, machine);
+    const auto record = load<Machine>(services_.store, kMachineKind, machine);
     return record ? record->bmc : std::string();
 }
 
@@ -130,7 +131,7 @@ void Runner::pump() {
 void Runner::launch(const std::string& key, Entry& entry) {
     entry.phase = Phase::kRunning;
     ++running_;
-    asio::co_spawn(host_.loop, work(key), [this, key](std::exception_ptr exception) {
+    asio::co_spawn(services_.loop, work(key), [this, key](std::exception_ptr exception) {
         if (exception) log_.error("a job ended with an exception; it goes on at the next start", {{"job", key}});
         finished(key);
     });
@@ -144,26 +145,25 @@ Awaitable<void> Runner::work(std::string key) {
         co_return;
     }
     JobRun& here = *(jobs_.at(key).run = std::move(*run));
-    co_await supersede_others(key, here.order().machine);
-    if (!stopping_) co_await here.run();
+    co_await here.run();
     if (here.credentials_refused()) refused_credentials_[here.order().bmc.name] = login_key(here.order().bmc);
 }
 
 Result<std::unique_ptr<JobRun>> Runner::prepare(const std::string& key) const {
-    const auto job = load<Job>(host_.store, kJobKind, key);
+    const auto job = load<Job>(services_.store, kJobKind, key);
     if (!job) return fail(job.error());
     auto order = make_order(*job);
     if (!order) return fail(std::move(order.error()));
     auto transport = factory_({order->origin, order->bmc.ca_file, order->bmc.pinned_sha256});
     if (!transport) return fail(std::move(transport.error()));
-    return std::make_unique<JobRun>(host_, std::move(*order), std::move(*transport));
+    return std::make_unique<JobRun>(services_, std::move(*order), std::move(*transport));
 }
 
 Result<Bmc> Runner::usable_bmc(const Machine& machine) const {
     if (machine.bmc.empty()) {
         return fail(Code::kFailedPrecondition, "machine \"{}\" has no BMC; register one", machine.name);
     }
-    auto bmc = load<Bmc>(host_.store, kBmcKind, machine.bmc);
+    auto bmc = load<Bmc>(services_.store, kBmcKind, machine.bmc);
     if (!bmc) return bmc;
     const auto refused = refused_credentials_.find(bmc->name);
     if (refused != refused_credentials_.end() && refused->second == login_key(*bmc)) {
@@ -177,7 +177,7 @@ Result<Bmc> Runner::usable_bmc(const Machine& machine) const {
 }
 
 Result<JobOrder> Runner::make_order(const Job& job) const {
-    auto machine = load<Machine>(host_.store, kMachineKind, job.machine);
+    auto machine = load<Machine>(services_.store, kMachineKind, job.machine);
     if (!machine) return fail(std::move(machine.error()));
     auto progress = decode_progress(job.progress);
     if (!progress) return fail(std::move(progress.error()));
@@ -192,7 +192,7 @@ Result<JobOrder> Runner::make_order(const Job& job) const {
     NETT_TRY(check_allowed(*origin, settings_.allowed));
     auto password = bmc->sealed_password.empty()
                         ? Result<std::string>()
-                        : host_.secrets.open(bmc->sealed_password, "bmc/" + bmc->name + "/password");
+                        : services_.secrets.open(bmc->sealed_password, "bmc/" + bmc->name + "/password");
     if (!password) return fail(std::move(password.error()).in("BMC \"" + bmc->name + "\""));
     if (progress->image.empty()) {
         const auto given = job.parameters.find("image-url");
@@ -211,26 +211,15 @@ Result<JobOrder> Runner::make_order(const Job& job) const {
                     settings_.boot_deadline};
 }
 
-Awaitable<void> Runner::supersede_others(std::string key, std::string machine) {
-    std::vector<std::string> others;
-    for (const auto& [other, entry] : jobs_) {
-        if (other < key && entry.phase == Phase::kResting && entry.machine == machine) others.push_back(other);
-    }
-    for (const std::string& other : others) {
-        const std::string message = "superseded by job " + key.substr(std::min(key.find_first_not_of('0'), key.size()));
-        co_await conclude(other, Step::kCancelled, message);
-    }
-}
-
 Awaitable<void> Runner::conclude(std::string key, Step step, std::string message) {
-    auto job = load<Job>(host_.store, kJobKind, key);
+    auto job = load<Job>(services_.store, kJobKind, key);
     if (!job) co_return;
     Progress progress = decode_progress(job->progress).value_or(Progress{});
     progress.rested_in = progress.step;
     progress.step = step;
-    progress.step_since = host_.clock.system_now();
+    progress.step_since = services_.clock.system_now();
     progress.message = redact_text(message);
-    auto saved = co_await save_job(host_.store, host_.clock, job->id, progress);
+    auto saved = co_await save_job(services_.store, services_.clock, job->id, progress);
     if (!saved) {
         log_.error("a job's end cannot be stored", {{"job", job->id}, {"error", saved.error()}});
         co_return;
@@ -240,7 +229,7 @@ Awaitable<void> Runner::conclude(std::string key, Step step, std::string message
     event.subject = job->id;
     event.message = fmt::format("job {} ({}): {}: {}", job->id, job->machine, to_string(step), progress.message);
     event.fields = {{"job", job->id}, {"machine", job->machine}, {"step", std::string(to_string(step))}};
-    host_.events.publish(std::move(event));
+    services_.events.publish(std::move(event));
 }
 
 void Runner::finished(const std::string& key) {
@@ -249,7 +238,7 @@ void Runner::finished(const std::string& key) {
     entry.run.reset();
     entry.phase = Phase::kResting;
     entry.bmc.clear();
-    const auto job = load<Job>(host_.store, kJobKind, key);
+    const auto job = load<Job>(services_.store, kJobKind, key);
     const auto step = job ? parse_step(job->state) : Result<Step>(Step::kDone);
     // NEEDS_OPERATOR stays here; what is unfinished (the agent stops, or the store failed) is taken up at the next
     // start.
@@ -271,7 +260,7 @@ Awaitable<void> Runner::stop(SteadyTime deadline) {
         if (entry.run) entry.run->stop();
     }
     // Half of the time for what is in flight to end by itself; then connections are cut, which ends it at once.
-    const auto now = host_.clock.steady_now();
+    const auto now = services_.clock.steady_now();
     if (running_ > 0) {
         all_done_.expires_after(std::max(deadline - now, SteadyTime::duration::zero()) / 2);
         co_await all_done_.async_wait(asio::as_tuple(asio::use_awaitable));
@@ -297,7 +286,7 @@ void Runner::report_health() {
         condition.message = fmt::format("{} job(s) need an operator", resting);
         condition.remedy = "see \"show jobs\" for cause and remedy of each";
     }
-    host_.health.report(std::move(condition));
+    services_.health.report(std::move(condition));
 }
 
 boost::json::value Runner::status() const {

@@ -12,7 +12,6 @@
 #include <boost/json/value.hpp>
 
 #include "agent/sdk/log.hpp"
-#include "agent/sdk/plugin.hpp"
 #include "plugins/redfish/client.hpp"
 #include "plugins/redfish/job_run.hpp"
 
@@ -30,7 +29,7 @@ using TransportFactory = std::function<Result<std::unique_ptr<Transport>>(Client
 // Loop thread only. stop() must have ended before it is destroyed.
 class Runner {
 public:
-    Runner(const Host& host, TransportFactory factory);
+    Runner(Services services, TransportFactory factory);
 
     // Resumes what is unfinished, and watches for more. Errors: the store's.
     Result<void> start(RunnerSettings settings);
@@ -62,13 +61,11 @@ private:
     Result<std::unique_ptr<JobRun>> prepare(const std::string& id) const;
     Result<JobOrder> make_order(const Job& job) const;
     Result<Bmc> usable_bmc(const Machine& machine) const;
-    // A new job makes those that wait for their operator on the same machine pointless.
-    Awaitable<void> supersede_others(std::string id, std::string machine);
     Awaitable<void> conclude(std::string id, Step step, std::string message);
     void finished(const std::string& id);
     void report_health();
 
-    const Host& host_;
+    const Services services_;
     TransportFactory factory_;
     RunnerSettings settings_;
     Logger log_{"redfish"};
