@@ -41,6 +41,9 @@ public:
     explicit ZebraWork(const Clock& clock) : clock_(clock) {}
 
     void declare(const std::string& owner, std::vector<RaInterface> interfaces) {
+        if (auto it = declarations_.owners.find(owner); it != declarations_.owners.end()) {
+            for (const RaInterface& old : it->second.desired) planner_.adopt(old);
+        }
         declarations_.owners[owner] = {std::move(interfaces), false};
         used_ = true;
     }

@@ -51,6 +51,12 @@ public:
     // interface is wholly ours.
     RaChange plan(const Declared& declared, const RaTable& actual, SteadyTime now);
 
+    // This interface was declared before, maybe by an earlier run of the agent: if it is not declared at the next
+    // plan(), it or the prefixes that it has lost leave properly.
+    void adopt(const RaInterface& interface) {
+        interfaces_.try_emplace(interface.name, Managed{interface, {}, {}, false, {}});
+    }
+
     // Leaves what is programmed and forgets that it was ours.
     void forget(const std::string& interface) { interfaces_.erase(interface); }
 

@@ -167,6 +167,19 @@ TEST_F(RaPlan, ADroppedInterfaceSaysGoodbyeFirst) {
     EXPECT_TRUE(zebra_["swp1"].send);
 }
 
+TEST_F(RaPlan, TakesOverWhatAnEarlierRunHadDeclared) {
+    zebra_["swp1"].send = zebra_["swp2"].send = true;
+    zebra_["swp1"].config = port("swp1", {"2001:db8:b000:1::/64"});
+    zebra_["swp2"].config = port("swp2", {"2001:db8:b000:2::/64"});
+    for (const char* name : {"swp1", "swp2", "swp3"})
+        planner_.adopt(zebra_.contains(name) ? zebra_[name].config : port(name, {}));
+    declare(port("swp1", {"2001:db8:b000:1::/64"}));
+    reconcile();
+    EXPECT_EQ(30s, zebra_["swp1"].config.router_lifetime);
+    EXPECT_EQ(0s, zebra_["swp2"].config.router_lifetime);
+    EXPECT_FALSE(zebra_.contains("swp3"));
+}
+
 TEST_F(RaPlan, LeavesInterfacesAloneThatWereNeverDeclared) {
     zebra_["uplink1"].send = true;
     zebra_["uplink1"].config = port("uplink1", {"2001:db8:cafe::/64"});

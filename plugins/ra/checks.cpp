@@ -1,0 +1,169 @@
+// What is refused at commit, and why.
+#include <algorithm>
+
+#include "plugins/ra/settings.hpp"
+
+namespace nett::ra {
+namespace {
+
+class Checker {
+public:
+    Checker(const ConfigEntry& plugin, const CheckEnvironment& environment)
+        : plugin_(plugin), node_(plugin.children()), environment_(environment), settings_(settings_of(node_)) {}
+
+    std::vector<Diagnostic> run() {
+        check_something_to_do();
+        check_aggregate();
+        check_ranges();
+        check_overrides();
+        check_lifetimes();
+        return std::move(findings_);
+    }
+
+private:
+    void error(const ConfigEntry& entry, std::string message) {
+        findings_.push_back(error_at(entry, std::move(message)));
+    }
+    void warning(const ConfigEntry& entry, std::string message) {
+        findings_.push_back(warning_at(entry, std::move(message)));
+    }
+    void missing(const ConfigEntry& entry, std::string message) {
+        environment_.ports_may_be_missing ? warning(entry, std::move(message)) : error(entry, std::move(message));
+    }
+
+    void check_something_to_do() {
+        if (settings_.ranges.empty() && settings_.overrides.empty()) {
+            error(plugin_, "plugin ra has no ports; add \"ports\" with the ports that machines boot behind");
+        }
+    }
+
+    void check_aggregate() {
+        const ConfigEntry* entry = node_.find("aggregate");
+        if (entry == nullptr) {
+            for (const ConfigEntry* range : node_.all("ports")) {
+                error(*range, "these ports have no prefix; add \"aggregate PREFIX\" that their /64s are taken from");
+            }
+            return;
+        }
+        const Prefix6& aggregate = *settings_.aggregate;
+        if (aggregate.address().is_multicast() || aggregate.address().is_link_local()) {
+            error(*entry,
+                  fmt::format("{} is no prefix for hosts; use a global or unique local one", aggregate.to_string()));
+        } else if (aggregate.length() > kPortPrefixLength) {
+            error(*entry, fmt::format("aggregate {} has no room for a /64; use /64 or shorter, /56 for 256 ports",
+                                      aggregate.to_string()));
+        } else {
+            check_room(*entry, aggregate);
+        }
+    }
+
+    void check_room(const ConfigEntry& entry, const Prefix6& aggregate) {
+        std::size_t derived = 0;
+        for (const std::string& port : matching_ports(settings_, environment_.interfaces)) {
+            if (!settings_.overrides.contains(port)) ++derived;
+        }
+        if (derived > aggregate.count(kPortPrefixLength)) {
+            error(entry, fmt::format("aggregate {} has room for {} ports, and {} are configured; use a shorter prefix",
+                                     aggregate.to_string(), aggregate.count(kPortPrefixLength), derived));
+        }
+    }
+
+    void check_ranges() {
+        for (const ConfigEntry* entry : node_.all("ports")) {
+            const std::string& range = entry->arg("range");
+            auto resolved = resolve_interfaces(range, environment_.interfaces);
+            if (!resolved) {
+                error(*entry, resolved.error().to_string());
+            } else if (resolved->empty()) {
+                missing(*entry, fmt::format("\"ports {}\" matches no port of this host; see \"ip link\"", range));
+            }
+        }
+    }
+
+    void check_overrides() {
+        std::vector<const ConfigEntry*> seen;
+        for (const ConfigEntry* entry : node_.all("port prefix")) {
+            Prefix6 prefix = entry->prefix("prefix");
+            const std::string& port = entry->arg("name");
+            if (prefix.length() != kPortPrefixLength) {
+                error(*entry, fmt::format("{} on port {} must be a /64: hosts form addresses in no other (RFC 4862)",
+                                          prefix.to_string(), port));
+            }
+            if (std::find(environment_.interfaces.begin(), environment_.interfaces.end(), port) ==
+                environment_.interfaces.end()) {
+                missing(*entry, fmt::format("there is no port {} on this host; see \"ip link\"", port));
+            }
+            for (const ConfigEntry* other : seen) {
+                if (other->prefix("prefix").overlaps(prefix)) report_shared(*other, *entry);
+            }
+            if (settings_.aggregate && !settings_.aggregate->contains(prefix)) {
+                warning(
+                    *entry,
+                    fmt::format("{} is outside the aggregate {}: BGP does not announce it, see that it is reachable",
+                                prefix.to_string(), settings_.aggregate->to_string()));
+            }
+            seen.push_back(entry);
+        }
+    }
+
+    // One prefix on two L3 ports: the kernel routes to one of them only, so TCP fails on the others while ping answers.
+    void report_shared(const ConfigEntry& a, const ConfigEntry& b) {
+        bool ordered = a.where().line <= b.where().line;
+        const ConfigEntry& first = ordered ? a : b;
+        const ConfigEntry& second = ordered ? b : a;
+        error(second,
+              fmt::format(
+                  "{} overlaps {} of port {}: two ports cannot share a prefix, replies would leave through one of "
+                  "them only; give {} another /64",
+                  second.prefix("prefix").to_string(), first.prefix("prefix").to_string(), first.arg("name"),
+                  second.arg("name")));
+    }
+
+    void check_lifetimes() {
+        auto interval = settings_.advertisement.max_interval;
+        auto valid = settings_.lifetimes.valid_lifetime;
+        auto preferred = settings_.lifetimes.preferred_lifetime;
+        if (settings_.advertisement.router_lifetime < interval) {
+            error(entry_of("router-lifetime", "interval"),
+                  fmt::format("router-lifetime {} is below the interval {}: hosts would lose their router between two "
+                              "advertisements; use three intervals",
+                              settings_.advertisement.router_lifetime.count(), seconds(interval)));
+        }
+        if (preferred > valid) {
+            error(entry_of("preferred-lifetime", "valid-lifetime"),
+                  fmt::format("preferred-lifetime {} exceeds valid-lifetime {}", preferred.count(), valid.count()));
+        }
+        if (preferred < interval) {
+            error(
+                entry_of("preferred-lifetime", "interval"),
+                fmt::format("preferred-lifetime {} is below the interval {}: addresses would be deprecated between two "
+                            "advertisements",
+                            preferred.count(), seconds(interval)));
+        }
+    }
+
+    static std::int64_t seconds(std::chrono::milliseconds duration) {
+        return std::chrono::duration_cast<std::chrono::seconds>(duration).count();
+    }
+
+    // The line to blame: the first of these that is written, else the plugin's own.
+    const ConfigEntry& entry_of(std::string_view id, std::string_view otherwise) const {
+        if (const ConfigEntry* entry = node_.find(id)) return *entry;
+        if (const ConfigEntry* entry = node_.find(otherwise)) return *entry;
+        return plugin_;
+    }
+
+    const ConfigEntry& plugin_;
+    const ConfigNode& node_;
+    const CheckEnvironment& environment_;
+    Settings settings_;
+    std::vector<Diagnostic> findings_;
+};
+
+}  // namespace
+
+std::vector<Diagnostic> validate(const ConfigEntry& plugin, const CheckEnvironment& environment) {
+    return Checker(plugin, environment).run();
+}
+
+}  // namespace nett::ra

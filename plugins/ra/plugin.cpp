@@ -1,0 +1,88 @@
+// The ra plugin's descriptor and its thin shell around Service.
+#include <boost/json.hpp>
+
+#include "agent/sdk/build_id.hpp"
+#include "agent/sdk/plugin.hpp"
+#include "plugins/ra/service.hpp"
+#include "plugins/ra/settings.hpp"
+#include "plugins/ra/show.hpp"
+
+namespace nett::ra {
+namespace {
+
+class RaPlugin final : public Plugin {
+public:
+    explicit RaPlugin(const Host& host) : host_(host), service_(host_) {}
+
+    Awaitable<Result<void>> start(const ConfigNode& config) override {
+        Settings settings = settings_of(config);
+        auto result = co_await service_.apply(std::move(settings));
+        if (result) {
+            service_.run();
+            started_ = true;
+        }
+        co_return result;
+    }
+
+    Awaitable<Result<void>> reconfigure(const ConfigNode& config) override {
+        Settings settings = settings_of(config);
+        co_return co_await service_.apply(std::move(settings));
+    }
+
+    Awaitable<void> stop(SteadyTime) override {
+        if (std::exchange(started_, false)) co_await service_.stop();
+    }
+
+    boost::json::value status() const override {
+        FrrDaemonStatus zebra = host_.frr.status(FrrDaemon::kZebra);
+        return boost::json::object{{"ports", service_.ports().size()}, {"in_sync", zebra.in_sync}};
+    }
+
+    std::vector<OpCommand> commands() override {
+        std::vector<OpCommand> result;
+        result.push_back({"show ra",
+                          "Router advertisements by port",
+                          {{"ra", "Router advertisements"}},
+                          Role::kViewer,
+                          [this](CommandCall) -> Awaitable<Result<Output>> { co_return show_ra(service_); }});
+        result.push_back({"show ra interface {name:word:@interfaces}",
+                          "Router advertisement of one port",
+                          {{"ra", "Router advertisements"}, {"interface", "One port"}, {"name", "The port"}},
+                          Role::kViewer,
+                          [this](CommandCall call) -> Awaitable<Result<Output>> {
+                              co_return show_interface(host_, service_, call.arg("name"));
+                          }});
+        result.push_back({"show ports",
+                          "Ports that machines boot behind, and who is there",
+                          {{"ports", "Boot ports"}},
+                          Role::kViewer,
+                          [this](CommandCall) -> Awaitable<Result<Output>> { co_return show_ports(host_, service_); }});
+        return result;
+    }
+
+private:
+    Host host_;
+    Service service_;
+    bool started_ = false;
+};
+
+std::unique_ptr<Plugin> create(const Host& host) {
+    return std::make_unique<RaPlugin>(host);
+}
+
+}  // namespace
+}  // namespace nett::ra
+
+extern "C" {
+extern const nett::PluginDescriptor nett_plugin;
+const nett::PluginDescriptor nett_plugin{nett::kPluginMagic,
+                                         nett::kPluginAbiVersion,
+                                         nett::kBuildId,
+                                         "ra",
+                                         "0.1.0",
+                                         "Router advertisements: one prefix for each port",
+                                         nett::ra::config_commands,
+                                         nett::ra::validate,
+                                         nett::ra::create,
+                                         20};
+}

@@ -1,0 +1,37 @@
+// The ra plugin's configuration: its commands, and what they mean.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/sdk/config.hpp"
+#include "agent/sdk/frr.hpp"
+#include "agent/sdk/strings.hpp"
+
+namespace nett::ra {
+
+// SLAAC takes exactly this (RFC 4862 section 5.5.3 d with 64-bit interface identifiers).
+inline constexpr unsigned kPortPrefixLength = 64;
+
+struct Settings {
+    std::optional<Prefix6> aggregate;
+    std::vector<std::string> ranges;           // "swp1-48": ports whose prefix is derived from the aggregate
+    std::map<std::string, Prefix6> overrides;  // ports with a prefix of their own, in a range or not
+    RaInterface advertisement;                 // what all ports share: no name, no prefixes
+    RaPrefix lifetimes;                        // of each port's prefix
+};
+
+std::vector<ConfigCommand> config_commands();
+
+// Of a node that the grammar accepted.
+Settings settings_of(const ConfigNode& node);
+
+// Configured ports among `existing`, in natural order, without duplicates.
+std::vector<std::string> matching_ports(const Settings& settings, const std::vector<std::string>& existing);
+
+// The descriptor's validate(). Pure.
+std::vector<Diagnostic> validate(const ConfigEntry& plugin, const CheckEnvironment& environment);
+
+}  // namespace nett::ra

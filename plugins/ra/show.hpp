@@ -1,0 +1,15 @@
+// The operational commands: show ra, show ra interface NAME, show ports.
+#pragma once
+
+#include <vector>
+
+#include "agent/sdk/plugin.hpp"
+#include "plugins/ra/service.hpp"
+
+namespace nett::ra {
+
+Output show_ra(const Service& service);
+Result<Output> show_interface(const Host& host, const Service& service, const std::string& name);
+Output show_ports(const Host& host, const Service& service);
+
+}  // namespace nett::ra

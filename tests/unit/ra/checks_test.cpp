@@ -1,0 +1,102 @@
+#include "tests/unit/ra/fixture.hpp"
+
+namespace nett::ra {
+namespace {
+
+const std::string kGood = " aggregate 2001:db8:b000::/56\n ports swp1-3\n";
+
+std::vector<std::string> findings(const std::string& lines, bool ports_may_be_missing = false) {
+    CheckEnvironment environment{{"lo", "swp1", "swp2", "swp3", "uplink1"}, ports_may_be_missing};
+    std::vector<std::string> texts;
+    for (const Diagnostic& diagnostic : validate(plugin_entry(lines), environment))
+        texts.push_back(diagnostic.to_string());
+    return texts;
+}
+
+// Exactly one finding, which begins with `place` and contains `words`.
+void expect_one(const std::string& lines, const std::string& place, const std::string& words,
+                bool missing_allowed = false) {
+    auto texts = findings(lines, missing_allowed);
+    ASSERT_EQ(1u, texts.size()) << testing::PrintToString(texts);
+    EXPECT_EQ(0u, texts[0].find(place)) << texts[0];
+    EXPECT_NE(std::string::npos, texts[0].find(words)) << texts[0];
+}
+
+TEST(RaChecks, AcceptsAPlainConfiguration) {
+    EXPECT_TRUE(findings(kGood).empty());
+    EXPECT_TRUE(findings(" port swp1 prefix 2001:db8:1::/64\n").empty());
+}
+
+TEST(RaChecks, RefusesOnePrefixOnTwoPorts) {
+    expect_one(kGood + " port swp1 prefix 2001:db8:b000:7::/64\n port swp2 prefix 2001:db8:b000:7::/64\n",
+               "nett.conf:5: error", "2001:db8:b000:7::/64 overlaps 2001:db8:b000:7::/64 of port swp1");
+}
+
+TEST(RaChecks, BlamesTheLaterLineWhateverThePortsAreCalled) {
+    expect_one(kGood + " port swp2 prefix 2001:db8:b000:7::/64\n port swp1 prefix 2001:db8:b000:7::/64\n",
+               "nett.conf:5: error", "of port swp2");
+}
+
+TEST(RaChecks, RefusesARangeThatMatchesNothing) {
+    expect_one(" aggregate 2001:db8:b000::/56\n ports eth100-120\n", "nett.conf:3: error", "eth100-120");
+    expect_one(" aggregate 2001:db8:b000::/56\n ports eth100-120\n", "nett.conf:3: warning", "eth100-120", true);
+}
+
+TEST(RaChecks, RefusesAPortThatDoesNotExist) {
+    expect_one(kGood + " port swp9 prefix 2001:db8:b000:9::/64\n", "nett.conf:4: error", "swp9");
+    expect_one(kGood + " port swp9 prefix 2001:db8:b000:9::/64\n", "nett.conf:4: warning", "swp9", true);
+}
+
+TEST(RaChecks, RefusesAPrefixThatSlaacCannotUse) {
+    expect_one(kGood + " port swp1 prefix 2001:db8:b000:9::/72\n", "nett.conf:4: error", "must be a /64");
+}
+
+TEST(RaChecks, RefusesAnAggregateWithoutRoom) {
+    expect_one(" aggregate 2001:db8:b000::/72\n ports swp1\n", "nett.conf:2: error", "no room for a /64");
+    expect_one(" aggregate 2001:db8:b000::/63\n ports swp1-3\n", "nett.conf:2: error", "room for 2 ports, and 3");
+    expect_one(" aggregate fe80::/56\n ports swp1\n", "nett.conf:2: error", "no prefix for hosts");
+}
+
+TEST(RaChecks, RefusesPortsWithoutPrefixes) {
+    expect_one(" ports swp1-3\n", "nett.conf:2: error", "add \"aggregate PREFIX\"");
+    expect_one(" interval 10\n", "nett.conf:1: error", "has no ports");
+}
+
+TEST(RaChecks, RefusesLifetimesThatEndBetweenTwoAdvertisements) {
+    expect_one(kGood + " interval 60\n", "nett.conf:4: error", "router-lifetime 30 is below the interval 60");
+    expect_one(kGood + " preferred-lifetime 900\n", "nett.conf:4: error", "exceeds valid-lifetime 600");
+    expect_one(kGood + " preferred-lifetime 5\n", "nett.conf:4: error", "below the interval 10");
+}
+
+TEST(RaChecks, WarnsOfAPrefixThatBgpDoesNotAnnounce) {
+    expect_one(kGood + " port swp1 prefix 2001:db8:1::/64\n", "nett.conf:4: warning", "outside the aggregate");
+}
+
+TEST(RaChecks, TellsEverythingAtOnce) {
+    EXPECT_EQ(3u, findings(" aggregate 2001:db8:b000::/72\n ports eth1\n interval 60\n").size());
+}
+
+TEST(RaSettings, HasTheDefaultsOfTheFabric) {
+    Settings values = settings(kGood);
+    EXPECT_EQ(std::chrono::seconds(10), values.advertisement.max_interval);
+    EXPECT_EQ(std::chrono::seconds(30), values.advertisement.router_lifetime);
+    EXPECT_EQ(std::chrono::seconds(600), values.lifetimes.valid_lifetime);
+    EXPECT_EQ(std::chrono::seconds(300), values.lifetimes.preferred_lifetime);
+    EXPECT_FALSE(values.advertisement.managed);
+    EXPECT_FALSE(values.advertisement.other_config);
+}
+
+TEST(RaSettings, ReadsEveryCommand) {
+    Settings values =
+        settings(kGood +
+                 " port swp1 prefix 2001:db8:b000:7::/64\n interval 4\n router-lifetime 1800\n valid-lifetime 900\n"
+                 " preferred-lifetime 800\n preference high\n rdnss 2001:db8::53\n mtu 9000\n");
+    EXPECT_EQ(prefix("2001:db8:b000:7::/64"), values.overrides.at("swp1"));
+    EXPECT_EQ(RouterPreference::kHigh, values.advertisement.preference);
+    EXPECT_EQ(9000u, values.advertisement.mtu);
+    ASSERT_EQ(1u, values.advertisement.dns_servers.size());
+    EXPECT_EQ(std::chrono::seconds(900), values.advertisement.dns_servers[0].lifetime);
+}
+
+}  // namespace
+}  // namespace nett::ra
