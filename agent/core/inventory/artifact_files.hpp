@@ -1,0 +1,69 @@
+// Artifacts on disk, by content: <directory>/sha256/<64 hex digits>. A file under its final name is whole and durable.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include <openssl/evp.h>
+
+#include "agent/core/store/posix_file.hpp"
+#include "agent/sdk/result.hpp"
+
+namespace nett {
+
+inline constexpr std::uint64_t kMaxArtifactSize = 8ULL << 30U;  // Talos' largest (a metal image) is 4 GiB
+
+struct ImportedArtifact {
+    std::string sha256;
+    std::uint64_t size = 0;
+    bool existed = false;  // the same content was there already
+};
+
+// One file on its way in, hashed while it is written to a temporary file in the same directory. Dropped unfinished,
+// nothing is left. One thread at a time.
+class ArtifactImport {
+public:
+    ArtifactImport(ArtifactImport&&) noexcept = default;
+    ArtifactImport& operator=(ArtifactImport&&) = delete;
+    ~ArtifactImport();
+
+    // kResourceExhausted: the disk is full, or the file is larger than kMaxArtifactSize.
+    Result<void> append(std::string_view bytes);
+    // Makes it durable under its digest. kDataLoss when it is not what was expected; empty and 0: not checked.
+    Result<ImportedArtifact> finish(const std::string& expected_sha256, std::uint64_t expected_size);
+
+private:
+    friend class ArtifactFiles;
+    using Digest = std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)>;
+
+    ArtifactImport(std::string directory, std::string temporary, UniqueFd fd, Digest digest);
+
+    std::string directory_;
+    std::string temporary_;  // empty: moved away or renamed
+    UniqueFd fd_;
+    Digest digest_;
+    std::uint64_t size_ = 0;
+};
+
+// Thread-safe: all state is in the file system.
+class ArtifactFiles {
+public:
+    // Makes the directories, and removes what imports of an earlier run left.
+    static Result<ArtifactFiles> open(const std::string& directory);
+
+    // An import of the same content as an existing file replaces it, which heals a damaged one.
+    Result<ArtifactImport> begin_import() const;
+    std::string path_of(std::string_view sha256) const;
+    // kNotFound when there is no such file.
+    Result<std::uint64_t> size_of(std::string_view sha256) const;
+    // Reads the whole file; kDataLoss when its bytes do not have this digest.
+    Result<void> verify(const std::string& sha256) const;
+
+private:
+    explicit ArtifactFiles(std::string directory) : directory_(std::move(directory)) {}
+    std::string directory_;  // with "/sha256"
+};
+
+}  // namespace nett

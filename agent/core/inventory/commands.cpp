@@ -1,0 +1,279 @@
+#include "agent/core/inventory/commands.hpp"
+
+#include <boost/json.hpp>
+
+namespace nett {
+
+namespace json = boost::json;
+
+namespace {
+
+// Commands are coroutines of free functions: a lambda's captures would have to outlive its coroutine.
+using Answer = Awaitable<Result<Output>>;
+
+By by(const CommandCall& call, std::string reason = {}) {
+    return {call.actor, std::move(reason)};
+}
+
+template <typename T>
+Result<Output> table(const Result<std::vector<Stored<T>>>& records, std::vector<Column> columns) {
+    if (!records) return fail(records.error());
+    json::array rows;
+    for (const auto& record : *records) rows.push_back(public_json(record));
+    return Output{std::move(rows), std::move(columns)};
+}
+
+template <typename T>
+Result<Output> object(const Result<Stored<T>>& record) {
+    if (!record) return fail(record.error());
+    return Output{public_json(*record)};
+}
+
+Result<Output> done(const Result<Revision>& revision, std::string text) {
+    if (!revision) return fail(revision.error());
+    json::object data{{"message", text}, {"revision", *revision}};
+    return Output{std::move(data), {}, text + "\n"};
+}
+
+Answer show_machines(Inventory& inventory) {
+    co_return table(inventory.machines(), {{"name", "Name"},
+                                           {"tenant", "Tenant"},
+                                           {"state", "State"},
+                                           {"uuid", "UUID"},
+                                           {"boots", "Boots"},
+                                           {"last_boot_time", "Last boot"},
+                                           {"artifact_set", "Artifact set"}});
+}
+
+Answer show_tenants(Inventory& inventory) {
+    co_return table(inventory.tenants(), {{"name", "Name"},
+                                          {"common_names", "Common names"},
+                                          {"common_name_suffixes", "Suffixes"},
+                                          {"organizational_units", "Units"},
+                                          {"machine_quota", "Quota"}});
+}
+
+Answer show_artifacts(Inventory& inventory) {
+    co_return table(inventory.artifact_sets(), {{"name", "Name"},
+                                                {"version", "Version"},
+                                                {"architecture", "Architecture"},
+                                                {"kernel", "Kernel"},
+                                                {"initramfs", "Initramfs"},
+                                                {"command_line", "Command line"}});
+}
+
+Answer show_jobs(Inventory& inventory) {
+    co_return table(inventory.jobs(), {{"id", "Job"},
+                                       {"type", "Type"},
+                                       {"machine", "Machine"},
+                                       {"state", "State"},
+                                       {"updated", "Updated"},
+                                       {"message", "Message"}});
+}
+
+Answer show_bmc(Inventory& inventory) {
+    co_return table(inventory.bmcs(), {{"name", "Name"},
+                                       {"endpoint", "Endpoint"},
+                                       {"username", "User"},
+                                       {"system_path", "System"},
+                                       {"trust", "Trust"}});
+}
+
+Answer show_unknown_machines(Inventory& inventory) {
+    co_return table(inventory.unknown_machines(), {{"id", "Id"},
+                                                   {"tenant", "Tenant"},
+                                                   {"source", "Source"},
+                                                   {"requests", "Requests"},
+                                                   {"first_seen", "First seen"},
+                                                   {"last_seen", "Last seen"}});
+}
+
+Answer show_machine(Inventory& inventory, CommandCall call) {
+    co_return object(inventory.machine(call.arg("name")));
+}
+
+Answer show_job(Inventory& inventory, CommandCall call) {
+    co_return object(inventory.job(call.arg("id")));
+}
+
+Answer set_state(Inventory& inventory, CommandCall call) {
+    const auto name = call.arg("name");
+    const auto state = parse_machine_state(call.arg("state"));
+    if (!state) co_return fail(state.error());
+    const auto revision = co_await inventory.set_machine_state(name, *state, by(call));
+    co_return done(revision, fmt::format("machine {} is {}", name, to_string(*state)));
+}
+
+Answer set_lock(Inventory& inventory, CommandCall call, bool locked) {
+    const auto name = call.arg("name");
+    const auto revision = co_await inventory.set_machine_lock(name, locked, by(call));
+    co_return done(revision, fmt::format("machine {} is {}", name, locked ? "locked" : "unlocked"));
+}
+
+Answer accept(Inventory& inventory, CommandCall call) {
+    const auto name = call.arg("name");
+    const auto revision = co_await inventory.accept_unknown_machine(call.arg("id"), name, by(call));
+    co_return done(revision, fmt::format("machine {} is registered; give it an artifact set", name));
+}
+
+Answer provision(Inventory& inventory, CommandCall call) {
+    std::map<std::string, std::string> parameters;
+    if (const auto url = call.args.find("url"); url != call.args.end()) parameters["image-url"] = url->second;
+    const auto job = co_await inventory.create_job("provision", call.arg("name"), std::move(parameters), by(call));
+    if (!job) co_return fail(job.error());
+    json::object data{{"id", job->id}, {"machine", job->machine}, {"state", job->state}};
+    co_return Output{std::move(data), {}, fmt::format("job {}; \"show job {}\" follows it\n", job->id, job->id)};
+}
+
+Answer cancel(Inventory& inventory, CommandCall call) {
+    const auto id = call.arg("id");
+    const auto revision = co_await inventory.cancel_job(id, by(call));
+    co_return done(revision, fmt::format("job {} is asked to stop", id));
+}
+
+// The members that every record shows; `version` is the record's format.
+template <typename T>
+json::object shown(const Stored<T>& stored) {
+    auto object = to_json(stored.value).as_object();
+    object.erase("version");
+    object["revision"] = stored.revision;
+    return object;
+}
+
+OpCommand show(std::string pattern, std::string help, Inventory& inventory, Answer (*run)(Inventory&)) {
+    OpCommand command;
+    command.pattern = std::move(pattern);
+    command.help = std::move(help);
+    command.tokens = {{"show", "Show the state of the agent"}};
+    command.run = [&inventory, run](CommandCall) { return run(inventory); };
+    return command;
+}
+
+OpCommand action(std::string pattern, std::string help, Role role, std::vector<TokenHelp> tokens,
+                 std::function<Answer(CommandCall)> run) {
+    OpCommand command;
+    command.pattern = std::move(pattern);
+    command.help = std::move(help);
+    command.tokens = std::move(tokens);
+    command.role = role;
+    command.run = std::move(run);
+    return command;
+}
+
+void add_show_commands(std::vector<OpCommand>& commands, Inventory& inventory) {
+    commands.push_back(show("show machines", "Registered machines", inventory, show_machines));
+    commands.push_back(show("show tenants", "Tenants and whose certificates are theirs", inventory, show_tenants));
+    commands.push_back(show("show artifacts", "Artifact sets that machines netboot", inventory, show_artifacts));
+    commands.push_back(show("show jobs", "Jobs, oldest first", inventory, show_jobs));
+    commands.push_back(show("show bmc", "Registered BMCs", inventory, show_bmc));
+    commands.push_back(
+        show("show unknown-machines", "Machines that asked and are not registered", inventory, show_unknown_machines));
+    commands.push_back(action("show machine {name:word:@machines}", "All about one machine", Role::kViewer,
+                              {{"show", "Show the state of the agent"}, {"machine", "A machine"}, {"name", "Its name"}},
+                              [&inventory](CommandCall call) { return show_machine(inventory, std::move(call)); }));
+    commands.push_back(action("show job {id:word:@jobs}", "All about one job", Role::kViewer,
+                              {{"show", "Show the state of the agent"}, {"job", "A job"}, {"id", "Its number"}},
+                              [&inventory](CommandCall call) { return show_job(inventory, std::move(call)); }));
+}
+
+void add_machine_commands(std::vector<OpCommand>& commands, Inventory& inventory) {
+    const std::vector<TokenHelp> tokens{{"machine", "Change a machine"},
+                                        {"name", "Its name"},
+                                        {"state", "Set its lifecycle state"},
+                                        {"lock", "Keep it as it is: it boots its disk, no automation changes it"},
+                                        {"unlock", "Lift the lock"},
+                                        {"accept", "Register an unknown machine under this name"},
+                                        {"id", "The UUID or MAC address that it asked with"},
+                                        {"provision", "Boot it from the image through its BMC"},
+                                        {"image-url", "Another image than the configured one"},
+                                        {"url", "http(s)://[ADDRESS]/….iso"}};
+    const auto add = [&](std::string pattern, std::string help, std::function<Answer(CommandCall)> run) {
+        commands.push_back(action(std::move(pattern), std::move(help), Role::kOperator, tokens, std::move(run)));
+    };
+    add("machine {name:word:@machines} state "
+        "{state:choice:new|provisioning|active|reprovision|maintenance|decommission}",
+        "Set a machine's lifecycle state",
+        [&inventory](CommandCall call) { return set_state(inventory, std::move(call)); });
+    add("machine {name:word:@machines} lock", "Lock a machine",
+        [&inventory](CommandCall call) { return set_lock(inventory, std::move(call), true); });
+    add("machine {name:word:@machines} unlock", "Unlock a machine",
+        [&inventory](CommandCall call) { return set_lock(inventory, std::move(call), false); });
+    add("machine {name:word} accept {id:word:@unknown-machines}", "Register an unknown machine",
+        [&inventory](CommandCall call) { return accept(inventory, std::move(call)); });
+    for (const auto* pattern :
+         {"machine provision {name:word:@machines}", "machine provision {name:word:@machines} image-url {url:word}"}) {
+        add(pattern, "Create a provision job",
+            [&inventory](CommandCall call) { return provision(inventory, std::move(call)); });
+    }
+}
+
+}  // namespace
+
+std::vector<OpCommand> inventory_commands(Inventory& inventory) {
+    std::vector<OpCommand> commands;
+    add_show_commands(commands, inventory);
+    add_machine_commands(commands, inventory);
+    commands.push_back(
+        action("job {id:word:@jobs} cancel", "Stop a job", Role::kOperator,
+               {{"job", "Change a job"}, {"id", "Its number"}, {"cancel", "Stop it and clean up behind it"}},
+               [&inventory](CommandCall call) { return cancel(inventory, std::move(call)); }));
+    return commands;
+}
+
+std::map<std::string, std::function<std::vector<std::string>()>, std::less<>> inventory_completions(
+    Inventory& inventory) {
+    const auto names = [&inventory](std::string_view kind) {
+        return [&inventory, kind] { return inventory.names(kind); };
+    };
+    return {{"machines", names(kMachineKind)},
+            {"tenants", names(kTenantKind)},
+            {"artifact-sets", names(kArtifactSetKind)},
+            {"bmcs", names(kBmcKind)},
+            {"unknown-machines", names(kUnknownMachineKind)},
+            {"jobs", [&inventory] {
+                 std::vector<std::string> ids;
+                 if (const auto jobs = inventory.jobs()) {
+                     for (const auto& job : *jobs) ids.push_back(job.value.id);
+                 }
+                 return ids;
+             }}};
+}
+
+json::object public_json(const Stored<Tenant>& stored) {
+    return shown(stored);
+}
+
+json::object public_json(const Stored<Machine>& stored) {
+    auto object = shown(stored);
+    object.erase("sealed_config");
+    return object;
+}
+
+json::object public_json(const Stored<UnknownMachine>& stored) {
+    return shown(stored);
+}
+
+json::object public_json(const Stored<ArtifactSet>& stored) {
+    auto object = shown(stored);
+    object.erase("set_version");
+    object["version"] = stored.value.version;
+    return object;
+}
+
+json::object public_json(const Stored<Bmc>& stored) {
+    auto object = shown(stored);
+    object.erase("sealed_password");
+    const auto& bmc = stored.value;
+    object["trust"] = !bmc.ca_file.empty() ? "CA" : !bmc.pinned_sha256.empty() ? "pinned" : "first use";
+    return object;
+}
+
+json::object public_json(const Stored<Job>& stored) {
+    auto object = shown(stored);
+    // The plugin's own JSON, as JSON.
+    json::error_code error;
+    if (auto progress = json::parse(stored.value.progress, error); !error) object["progress"] = std::move(progress);
+    return object;
+}
+
+}  // namespace nett

@@ -1,0 +1,180 @@
+// Inventory's use cases for jobs: they are created and cancelled here, and run by the plugin that owns their type.
+#include <algorithm>
+#include <array>
+
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+
+#include "agent/core/inventory/inventory.hpp"
+#include "agent/core/inventory/records.hpp"
+#include "agent/core/inventory/validate.hpp"
+#include "agent/sdk/lifecycle.hpp"
+#include "agent/sdk/strings.hpp"
+
+namespace nett {
+
+namespace {
+
+constexpr std::string_view kProvisionType = "provision";
+constexpr std::string_view kQueued = "QUEUED";
+constexpr std::string_view kCancelled = "CANCELLED";
+constexpr std::string_view kNeedsOperator = "NEEDS_OPERATOR";
+constexpr std::array<std::string_view, 3> kEndedStates{"DONE", "FAILED", kCancelled};
+
+// The last number given, so that a number never comes twice, even when old jobs are gone.
+constexpr std::string_view kCounterKind = "counter";
+constexpr std::string_view kJobCounter = "job";
+
+struct Counter {
+    std::uint64_t last = 0;
+    Revision revision = 0;
+};
+
+Result<Counter> read_counter(const Store& store) {
+    auto record = store.get(kCounterKind, kJobCounter);
+    if (!record) return fail(std::move(record.error()));
+    if (!*record) return Counter{};
+    boost::json::error_code error;
+    const auto last = boost::json::parse((*record)->value, error);
+    const auto* object = error ? nullptr : last.if_object();
+    const auto* number = object == nullptr ? nullptr : object->if_contains("last");
+    if (number == nullptr || !number->is_number())
+        return fail(Code::kDataLoss, "the stored counter of jobs is unusable");
+    return Counter{number->to_number<std::uint64_t>(error), (*record)->revision};
+}
+
+Transaction::Put counter_put(std::uint64_t last) {
+    return {std::string(kCounterKind),
+            std::string(kJobCounter),
+            boost::json::serialize(boost::json::object{{"version", 1}, {"last", last}}),
+            {}};
+}
+
+Result<void> check_parameters(const std::map<std::string, std::string>& parameters) {
+    if (parameters.size() > kMaxParameters)
+        return fail(Code::kInvalidArgument, "a job has at most {} parameters", kMaxParameters);
+    for (const auto& [name, value] : parameters) {
+        if (name != "image-url")
+            return fail(Code::kInvalidArgument, "a provision job has no parameter \"{}\"; it has image-url", name);
+        NETT_TRY(check_text(name, value, kMaxKernelArgs));
+    }
+    return {};
+}
+
+// Oldest ended jobs go when there are more than kKeptJobs.
+void forget_old_jobs(const std::vector<Stored<Job>>& jobs, Transaction& transaction) {
+    auto ended = static_cast<std::size_t>(
+        std::count_if(jobs.begin(), jobs.end(), [](const Stored<Job>& job) { return is_ended(job.value); }));
+    for (const auto& job : jobs) {
+        if (ended < kKeptJobs) return;
+        if (!is_ended(job.value)) continue;
+        transaction.deletes.push_back({std::string(kJobKind), job_key(job.value.id)});
+        --ended;
+    }
+}
+
+// At work. One that waits for an operator is superseded by the next job of its machine.
+bool is_running(const Job& job) {
+    return !is_ended(job) && job.state != kNeedsOperator;
+}
+
+}  // namespace
+
+bool is_ended(const Job& job) {
+    return std::find(kEndedStates.begin(), kEndedStates.end(), job.state) != kEndedStates.end();
+}
+
+// The id, or empty.
+Result<std::string> Inventory::running_job_of(const std::string& machine) const {
+    const auto jobs = read_records<Job>(store_, kJobKind);
+    if (!jobs) return fail(jobs.error());
+    for (const auto& job : *jobs) {
+        if (job.value.machine == machine && is_running(job.value)) return job.value.id;
+    }
+    return std::string();
+}
+
+Result<void> Inventory::check_provision(const Machine& machine) const {
+    const auto refuse = [&](std::string_view why) {
+        return fail(Code::kFailedPrecondition, "machine \"{}\" {}", machine.name, why);
+    };
+    if (machine.locked) return refuse(fmt::format("is locked; \"machine {} unlock\" lifts it", machine.name));
+    if (machine.bmc.empty()) return refuse("has no BMC; register it with the name of its BMC");
+    const auto bmc = store_.get(kBmcKind, machine.bmc);
+    if (!bmc) return fail(bmc.error());
+    if (!*bmc) return refuse(fmt::format("has BMC \"{}\", which is not registered", machine.bmc));
+    if (boot_decision(machine) == BootKind::kDisk) {
+        return refuse(fmt::format("is {}: it would boot its disk again; say \"machine {} state reprovision\" first",
+                                  to_string(machine.state), machine.name));
+    }
+    return {};
+}
+
+Result<Transaction> Inventory::build_job(Job& job) const {
+    const auto target = machine(job.machine);
+    if (!target) return fail(target.error());
+    NETT_TRY(check_provision(target->value));
+    const auto jobs = read_records<Job>(store_, kJobKind);
+    if (!jobs) return fail(jobs.error());
+    for (const auto& other : *jobs) {
+        if (other.value.machine != job.machine || !is_running(other.value)) continue;
+        return fail(Code::kFailedPrecondition,
+                    "job {} of machine \"{}\" runs ({}); wait for it or say \"job {} cancel\"", other.value.id,
+                    job.machine, other.value.state, other.value.id);
+    }
+    const auto counter = read_counter(store_);
+    if (!counter) return fail(counter.error());
+    job.id = std::to_string(counter->last + 1);
+    job.created = job.updated = clock_.system_now();
+    Transaction transaction;
+    // All jobs are numbered here, so this compare also keeps two jobs for one machine apart.
+    transaction.compares.push_back({std::string(kCounterKind), std::string(kJobCounter), counter->revision});
+    transaction.compares.push_back({std::string(kMachineKind), job.machine, target->revision});
+    transaction.puts.push_back(counter_put(counter->last + 1));
+    transaction.puts.push_back(put_of(job));
+    forget_old_jobs(*jobs, transaction);
+    return transaction;
+}
+
+Awaitable<Result<Job>> Inventory::create_job(std::string type, std::string machine,
+                                             std::map<std::string, std::string> parameters, By by) {
+    if (type != kProvisionType) {
+        co_return fail(Code::kInvalidArgument, "\"{}\" is not a type of job; {} is", type, kProvisionType);
+    }
+    NETT_CO_TRY(check_parameters(parameters));
+    Job job;
+    job.type = std::move(type);
+    job.machine = std::move(machine);
+    job.state = kQueued;
+    job.parameters = std::move(parameters);
+    Build build = [this, &job] { return build_job(job); };
+    auto committed = co_await transact(by, "create job", std::move(build));
+    if (!committed) co_return fail(std::move(committed.error()));
+    std::map<std::string, std::string> fields{{"machine", job.machine}, {"type", job.type}};
+    publish("job.created", job.id, fmt::format("{} {}", job.type, job.machine), by, std::move(fields));
+    co_return job;
+}
+
+Awaitable<Result<Revision>> Inventory::cancel_job(std::string id, By by) {
+    Build build = [this, &id]() -> Result<Transaction> {
+        auto found = job(id);
+        if (!found) return fail(std::move(found.error()));
+        Job& job = found->value;
+        if (is_ended(job)) return fail(Code::kFailedPrecondition, "job {} has ended already: {}", id, job.state);
+        job.cancel_requested = true;
+        job.updated = clock_.system_now();
+        if (job.state == kQueued) {
+            job.state = kCancelled;
+            job.message = "cancelled before it began";
+        }
+        Transaction transaction;
+        transaction.compares.push_back({std::string(kJobKind), job_key(id), found->revision});
+        transaction.puts.push_back(put_of(job));
+        return transaction;
+    };
+    auto committed = co_await transact(by, "cancel job", std::move(build));
+    if (committed) publish("job.cancel", id, "cancellation was asked for", by);
+    co_return committed;
+}
+
+}  // namespace nett
