@@ -1,0 +1,133 @@
+#include "builder/process.hpp"
+
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <optional>
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "agent/sdk/strings.hpp"
+
+namespace nett::builder {
+namespace {
+
+// What a tool says is read to the end, but only this much of it is kept for an error's text.
+constexpr std::size_t kKeptOutput = 600;
+
+std::string search_path() {
+    const char* path = std::getenv("PATH");
+    return std::string(path != nullptr ? path : "/usr/bin:/bin") + ":/usr/sbin:/sbin";
+}
+
+std::optional<std::string> find_tool(const std::string& name) {
+    const std::string path = search_path();
+    for (const std::string_view folder : split(path, ':')) {
+        std::string candidate = (folder.empty() ? "." : std::string(folder)) + "/" + name;
+        if (::access(candidate.c_str(), X_OK) == 0) return candidate;
+    }
+    return std::nullopt;
+}
+
+std::string package_of(const std::string& tool) {
+    static const std::map<std::string, std::string> packages{{"sgdisk", "gdisk"},
+                                                             {"mkfs.vfat", "dosfstools"},
+                                                             {"mcopy", "mtools"},
+                                                             {"mmd", "mtools"},
+                                                             {"xorriso", "xorriso"}};
+    const auto found = packages.find(tool);
+    return found == packages.end() ? tool : found->second;
+}
+
+std::vector<char*> pointers(std::vector<std::string>& texts) {
+    std::vector<char*> result;
+    result.reserve(texts.size() + 1);
+    for (std::string& text : texts) result.push_back(text.data());
+    result.push_back(nullptr);
+    return result;
+}
+
+// The tool must not inherit the signals that the caller holds back, or it could not be interrupted.
+class SpawnSettings {
+public:
+    explicit SpawnSettings(int output) {
+        ::posix_spawn_file_actions_init(&actions_);
+        ::posix_spawn_file_actions_addopen(&actions_, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+        ::posix_spawn_file_actions_adddup2(&actions_, output, STDOUT_FILENO);
+        ::posix_spawn_file_actions_adddup2(&actions_, output, STDERR_FILENO);
+        ::posix_spawnattr_init(&attributes_);
+        sigset_t none;
+        sigemptyset(&none);
+        ::posix_spawnattr_setsigmask(&attributes_, &none);
+        ::posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGMASK);
+    }
+    SpawnSettings(const SpawnSettings&) = delete;
+    SpawnSettings& operator=(const SpawnSettings&) = delete;
+    ~SpawnSettings() {
+        ::posix_spawn_file_actions_destroy(&actions_);
+        ::posix_spawnattr_destroy(&attributes_);
+    }
+    const posix_spawn_file_actions_t* actions() const { return &actions_; }
+    const posix_spawnattr_t* attributes() const { return &attributes_; }
+
+private:
+    posix_spawn_file_actions_t actions_{};
+    posix_spawnattr_t attributes_{};
+};
+
+std::string read_to_end(int descriptor) {
+    std::string kept;
+    char buffer[4096];
+    for (;;) {
+        const ssize_t count = ::read(descriptor, buffer, sizeof buffer);
+        if (count < 0 && errno == EINTR) continue;
+        if (count <= 0) return kept;
+        kept.append(buffer, static_cast<std::size_t>(count));
+        if (kept.size() > 2 * kKeptOutput) kept.erase(0, kept.size() - kKeptOutput);
+    }
+}
+
+int wait_for(pid_t child) {
+    int status = 0;
+    while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+    }
+    return status;
+}
+
+}  // namespace
+
+Result<void> run_tool(const std::vector<std::string>& arguments, const std::vector<std::string>& environment) {
+    const std::string& name = arguments.front();
+    const auto program = find_tool(name);
+    if (!program) {
+        return fail(Code::kFailedPrecondition, "the tool {} is not installed: install the package {}", name,
+                    package_of(name));
+    }
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0) return fail(Code::kInternal, "pipe: {}", std::strerror(errno));
+    std::vector<std::string> words = arguments;
+    std::vector<std::string> settings = environment;
+    settings.push_back("PATH=" + search_path());
+    pid_t child = 0;
+    const int code = [&] {
+        const SpawnSettings spawn(ends[1]);
+        return ::posix_spawn(&child, program->c_str(), spawn.actions(), spawn.attributes(), pointers(words).data(),
+                             pointers(settings).data());
+    }();
+    ::close(ends[1]);
+    const std::string output = code == 0 ? read_to_end(ends[0]) : std::string();
+    ::close(ends[0]);
+    if (code != 0) return fail(Code::kInternal, "cannot run {}: {}", *program, std::strerror(code));
+    const int status = wait_for(child);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
+    const std::string how = WIFEXITED(status) ? fmt::format("exit status {}", WEXITSTATUS(status))
+                                              : fmt::format("signal {}", WTERMSIG(status));
+    return fail(Code::kInternal, "{} failed ({}): {}", name, how, trim(output));
+}
+
+}  // namespace nett::builder

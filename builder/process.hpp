@@ -1,0 +1,16 @@
+// Running the tools that make images: no shell, a fixed environment, output captured.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "agent/sdk/result.hpp"
+
+namespace nett::builder {
+
+// Runs `arguments[0]` (looked up in PATH, then in /usr/sbin and /sbin, where sgdisk lives) and waits for it. Its
+// environment is PATH plus `environment` ("NAME=value"), stdin is /dev/null. Errors: kFailedPrecondition when the tool
+// is not installed, with the Debian package to install; kInternal with the end of what it printed when it fails.
+Result<void> run_tool(const std::vector<std::string>& arguments, const std::vector<std::string>& environment);
+
+}  // namespace nett::builder

@@ -1,0 +1,124 @@
+// The client's side of the management API against a server in this process, on a Unix socket.
+#include <gtest/gtest.h>
+
+#include "builder/artifact_upload.hpp"
+#include "builder/server.hpp"
+#include "tests/unit/builder/support.hpp"
+
+namespace nett::builder {
+namespace {
+
+class FakeAgent final : public v1::Artifacts::Service {
+public:
+    explicit FakeAgent(const std::string& socket) : target("unix:" + socket) {
+        grpc::ServerBuilder builder;
+        builder.AddListeningPort(target, grpc::InsecureServerCredentials());
+        builder.RegisterService(this);
+        server_ = builder.BuildAndStart();
+    }
+    ~FakeAgent() override { server_->Shutdown(); }
+
+    grpc::Status Upload(grpc::ServerContext*, grpc::ServerReader<v1::UploadRequest>* reader,
+                        v1::UploadReply* reply) override {
+        v1::UploadRequest part;
+        if (!reader->Read(&part) || !part.has_header()) return {grpc::StatusCode::INVALID_ARGUMENT, "no header"};
+        reply->set_sha256(part.header().sha256());
+        reply->set_size(part.header().size());
+        if (part.header().sha256() == known) {
+            reply->set_existed(true);
+            return grpc::Status::OK;  // without reading on
+        }
+        while (reader->Read(&part)) received += part.chunk();
+        reply->set_sha256(sha256_hex(received));
+        return grpc::Status::OK;
+    }
+
+    const std::string target;
+    std::string known;
+    std::string received;
+
+private:
+    std::unique_ptr<grpc::Server> server_;
+};
+
+TEST(Upload, SendsEveryByte) {
+    const TemporaryFolder folder;
+    FakeAgent agent(folder.at("agent.sock"));
+    std::string content;
+    for (int i = 0; i < 700'000; ++i) content += static_cast<char>(i * 7);
+    put_file(folder.at("vmlinuz"), content);
+    const auto file = describe_file(folder.at("vmlinuz"));
+    ASSERT_TRUE(file) << file.error().to_string();
+    EXPECT_EQ(file->name, "vmlinuz");
+    EXPECT_EQ(file->size, content.size());
+    EXPECT_EQ(file->sha256, sha256_hex(content));
+    Server server(agent.target);
+    const auto existed = upload(server, *file);
+    ASSERT_TRUE(existed) << existed.error().to_string();
+    EXPECT_FALSE(*existed);
+    EXPECT_TRUE(agent.received == content);
+}
+
+TEST(Upload, StopsWhenTheAgentHasTheContent) {
+    const TemporaryFolder folder;
+    FakeAgent agent(folder.at("agent.sock"));
+    put_file(folder.at("initramfs.xz"), std::string(32 << 20, 'x'));
+    const auto file = describe_file(folder.at("initramfs.xz"));
+    ASSERT_TRUE(file);
+    agent.known = file->sha256;
+    Server server(agent.target);
+    const auto existed = upload(server, *file);
+    ASSERT_TRUE(existed) << existed.error().to_string();
+    EXPECT_TRUE(*existed);
+    EXPECT_TRUE(agent.received.empty());
+}
+
+TEST(Upload, AFileThatChangedIsNotMistakenForTheOldOne) {
+    const TemporaryFolder folder;
+    FakeAgent agent(folder.at("agent.sock"));
+    put_file(folder.at("vmlinuz"), "old");
+    const auto file = describe_file(folder.at("vmlinuz"));
+    ASSERT_TRUE(file);
+    put_file(folder.at("vmlinuz"), "new");
+    Server server(agent.target);
+    const auto existed = upload(server, *file);
+    ASSERT_FALSE(existed);
+    EXPECT_EQ(existed.error().code, Code::kDataLoss);
+}
+
+TEST(Upload, FilesThatCannotBeServedAreRefused) {
+    const TemporaryFolder folder;
+    put_file(folder.at("empty"), "");
+    put_file(folder.at("a b"), "x");
+    for (const char* name : {"empty", "a b", "missing"}) {
+        const auto file = describe_file(folder.at(name));
+        ASSERT_FALSE(file) << name;
+        EXPECT_NE(file.error().to_string().find(folder.at(name)), std::string::npos);
+    }
+}
+
+TEST(Changes, OneUnreachableAgentDoesNotStopTheOthers) {
+    const auto outcome = change_everywhere(
+        {"unix:/a", "unix:/b", "unix:/c"}, "machine node-1", [](Server& server) -> Result<v1::MutationReply> {
+            if (server.target == "unix:/b")
+                return fail(error_of({grpc::StatusCode::UNAVAILABLE, "no such file"}, server.target));
+            v1::MutationReply reply;
+            reply.set_revision(7);
+            return reply;
+        });
+    EXPECT_EQ(outcome.text, "unix:/a: machine node-1, revision 7\nunix:/c: machine node-1, revision 7\n");
+    ASSERT_EQ(outcome.errors.size(), 1u);
+    EXPECT_EQ(outcome.errors[0].context, "unix:/b");
+    EXPECT_NE(outcome.errors[0].message.find("is nettd running"), std::string::npos);
+}
+
+TEST(Changes, AnAgentThatIsNotThereIsAnErrorWithARemedy) {
+    const TemporaryFolder folder;
+    Server server("unix:" + folder.at("nobody.sock"));
+    const auto reply = call(server.target, *server.system, &v1::System::Stub::GetVersion, v1::GetVersionRequest());
+    ASSERT_FALSE(reply);
+    EXPECT_EQ(reply.error().code, Code::kUnavailable);
+}
+
+}  // namespace
+}  // namespace nett::builder
