@@ -46,10 +46,12 @@ class Control:
     def max_in_flight(self):
         return self._call("GET", "log")["max_in_flight"]
 
-    def changes(self):
-        """What was asked of the machines: ("ForceOff", 204), ("InsertMedia", None) …; None: not answered."""
+    def changes(self, system):
+        """What was asked of one machine: ("ForceOff", 204), ("InsertMedia", None) …; None: not answered."""
         found = []
         for request in self.requests():
+            if f"/{system}/" not in request["path"] + "/":
+                continue
             name = request["path"].rpartition(".")[2]
             if request["method"] == "POST" and "/Actions/" in request["path"]:
                 found.append((request["body"].get("ResetType", name), request["status"]))

@@ -22,6 +22,7 @@ class Fault:
     method: str = ".*"   # regular expressions, searched for
     path: str = ".*"
     body: str = ".*"
+    skip: int = 0        # so many matching requests go well first
     times: int = 1
     seconds: float = 1.0
     status: int = 500
@@ -63,7 +64,11 @@ class Faults:
         """The fault for this request and, for holding ones, the event that ends the hold."""
         with self._lock:
             for fault in self._faults:
-                if fault.matches(method, path, body):
-                    fault.times -= 1
-                    return fault, self._released
+                if not fault.matches(method, path, body):
+                    continue
+                if fault.skip > 0:
+                    fault.skip -= 1
+                    continue
+                fault.times -= 1
+                return fault, self._released
         return None, None
