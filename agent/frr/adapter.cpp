@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -106,7 +107,10 @@ public:
     }
     void release(const std::string& owner, bool programmed) { declarations_.release(owner, programmed); }
 
-    bool wanted() const override { return !declarations_.owners.empty() || !unwanted_.empty(); }
+    bool wanted() const override {
+        return !unwanted_.empty() || std::any_of(declarations_.owners.begin(), declarations_.owners.end(),
+                                                 [](const auto& entry) { return !entry.second.desired.empty(); });
+    }
 
     FrrRead reader() override {
         std::set<std::string> lists;
