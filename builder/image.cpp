@@ -196,23 +196,27 @@ Result<void> stage_efi(const std::string& folder, const std::vector<EspFile>& fi
     return {};
 }
 
+// Makes one output by `make`, which is given where; an error names the output.
+template <typename Make>
+Result<void> stage_image(const std::string& path, Outputs& outputs, const Make& make) {
+    if (path.empty()) return {};
+    const auto temporary = outputs.stage(path);
+    if (!temporary) return fail(temporary.error());
+    auto made = make(*temporary);
+    if (!made) return fail(std::move(made.error()).in(path));
+    return {};
+}
+
 Result<void> stage_media(const ImageRequest& request, const std::vector<EspFile>& files, Outputs& outputs) {
     if (request.usb.empty() && request.iso.empty()) return {};
-    const auto work = WorkFolder::beside(request.usb.empty() ? request.iso : request.usb);
+    const std::string& first = request.usb.empty() ? request.iso : request.usb;
+    const auto work = WorkFolder::beside(first);
     if (!work) return fail(work.error());
-    const auto esp = make_esp(*work, files);
-    if (!esp) return fail(esp.error());
-    if (!request.usb.empty()) {
-        const auto temporary = outputs.stage(request.usb);
-        if (!temporary) return fail(temporary.error());
-        NETT_TRY(make_usb_image(*esp, *temporary));
-    }
-    if (!request.iso.empty()) {
-        const auto temporary = outputs.stage(request.iso);
-        if (!temporary) return fail(temporary.error());
-        NETT_TRY(make_iso_image(*esp, *work, *temporary));
-    }
-    return {};
+    auto esp = make_esp(*work, files);
+    if (!esp) return fail(std::move(esp.error()).in(first));
+    NETT_TRY(stage_image(request.usb, outputs, [&](const std::string& file) { return make_usb_image(*esp, file); }));
+    return stage_image(request.iso, outputs,
+                       [&](const std::string& file) { return make_iso_image(*esp, *work, file); });
 }
 
 std::vector<std::string> warnings_of(const ImageRequest& request, const Inputs& inputs) {

@@ -99,6 +99,19 @@ int wait_for(pid_t child) {
     return status;
 }
 
+Error failure_of(const std::string& name, int status, std::string_view output) {
+    // mtools and mkfs.vfat pass strerror(ENOSPC) on; xorriso has words of its own.
+    for (const char* words : {"No space left on device", "exceeds free space"}) {
+        if (output.find(words) == std::string_view::npos) continue;
+        return {Code::kResourceExhausted,
+                fmt::format("no space left on its file system ({}): make room and run the command again", name),
+                {}};
+    }
+    const std::string how = WIFEXITED(status) ? fmt::format("exit status {}", WEXITSTATUS(status))
+                                              : fmt::format("signal {}", WTERMSIG(status));
+    return {Code::kInternal, fmt::format("{} failed ({}): {}", name, how, output), {}};
+}
+
 }  // namespace
 
 Result<void> run_tool(const std::vector<std::string>& arguments, const std::vector<std::string>& environment) {
@@ -125,9 +138,7 @@ Result<void> run_tool(const std::vector<std::string>& arguments, const std::vect
     if (code != 0) return fail(Code::kInternal, "cannot run {}: {}", *program, std::strerror(code));
     const int status = wait_for(child);
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
-    const std::string how = WIFEXITED(status) ? fmt::format("exit status {}", WEXITSTATUS(status))
-                                              : fmt::format("signal {}", WTERMSIG(status));
-    return fail(Code::kInternal, "{} failed ({}): {}", name, how, trim(output));
+    return fail(failure_of(name, status, trim(output)));
 }
 
 }  // namespace nett::builder

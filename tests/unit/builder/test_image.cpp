@@ -196,6 +196,15 @@ TEST(Process, AMissingToolIsNamedWithItsPackage) {
     EXPECT_NE(result.error().message.find("no-such-tool is not installed"), std::string::npos);
 }
 
+TEST(Process, AFullFileSystemIsNamedAsSuch) {
+    const TemporaryFolder folder;
+    put_file(folder.at("file"), "x");
+    const auto result = run_tool({"cp", folder.at("file"), "/dev/full"}, {"LC_ALL=C"});
+    ASSERT_FALSE(result);
+    EXPECT_EQ(result.error().code, Code::kResourceExhausted);
+    EXPECT_NE(result.error().message.find("make room"), std::string::npos) << result.error().message;
+}
+
 TEST(Process, AFailingToolIsQuoted) {
     const auto result = run_tool({"mcopy", "-i", "/nonexistent/image", "::/a", "/dev/null"}, {"MTOOLSRC=/dev/null"});
     ASSERT_FALSE(result);
