@@ -120,6 +120,8 @@ Editor::~Editor() {
 std::optional<std::string> Editor::read_line(const std::string& prompt) {
     impl_->prompt = prompt;
     int length = 0;
+    // el_gets() would show the prompt first; a key pressed between the two would be the kernel's.
+    el_set(impl_->edit, EL_PREP_TERM, 1);
     const char* line = el_gets(impl_->edit, &length);
     if (line == nullptr || length <= 0) return std::nullopt;
     std::string text(trim(std::string_view(line, static_cast<std::size_t>(length))));
