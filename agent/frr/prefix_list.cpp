@@ -45,8 +45,8 @@ Result<void> parse_prefix_list(std::string_view json_text, PrefixListTable& tabl
     if (json_text.empty()) return {};
     try {
         json::value root = json::parse(json_text);
-        const json::value* lib = root.as_object().if_contains("frr-filter:lib");
-        const json::value* lists = lib == nullptr ? nullptr : lib->as_object().if_contains("prefix-list");
+        // The node itself, without its parents, is what Get prints.
+        const json::value* lists = root.as_object().if_contains("frr-filter:prefix-list");
         if (lists == nullptr) return {};
         for (const json::value& item : lists->as_array()) {
             const json::object& list = item.as_object();

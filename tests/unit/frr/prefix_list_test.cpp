@@ -44,17 +44,17 @@ TEST(PrefixLists, WritesYangData) {
 
 TEST(PrefixLists, ReadsYangData) {
     PrefixListTable table;
-    ASSERT_TRUE(parse_prefix_list(R"({"frr-filter:lib":{"prefix-list":[{"type":"ipv6","name":"NETT-ANYCAST","entry":[
+    ASSERT_TRUE(parse_prefix_list(R"({"frr-filter:prefix-list":[{"type":"ipv6","name":"NETT-ANYCAST","entry":[
         {"sequence":5,"action":"permit","ipv6-prefix":"2001:db8:ffff::1/128"},
         {"sequence":7,"action":"permit","ipv6-prefix":"2001:db8::/32","ipv6-prefix-length-lesser-or-equal":64},
-        {"sequence":1000,"action":"deny","any":[null]}]}]}})",
+        {"sequence":1000,"action":"deny","any":[null]}]}]})",
                                   table));
     EXPECT_EQ(3u, table.size());
     EXPECT_EQ(gate(true), table[kGate]);
     EXPECT_EQ(std::nullopt, (table[{"NETT-ANYCAST", 7}]));
     EXPECT_EQ(std::nullopt, (table[{"NETT-ANYCAST", 1000}]));
     ASSERT_TRUE(parse_prefix_list("", table));
-    EXPECT_FALSE(parse_prefix_list("{\"frr-filter:lib\":[]}", table));
+    EXPECT_FALSE(parse_prefix_list("{\"frr-filter:prefix-list\":7}", table));
 }
 
 }  // namespace
