@@ -44,11 +44,11 @@ stock_frr_version() {
 	echo "$version"
 }
 
-# Hash of everything in this folder that shapes the result; and on Debian 13 of the frr to match.
+# Hash of what shapes the result in this folder, and on Debian 13 of the frr to match.
 inputs_hash() {
 	{
 		echo "$codename $arch ${wanted_version:-}"
-		cd "$here" && sha256sum build.sh debian-archive.sh build-depends patches/*.patch
+		cd "$here" && sha256sum build.sh build-depends patches/*.patch
 	} | sha256sum | cut -c1-16
 }
 

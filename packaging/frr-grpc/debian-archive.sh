@@ -92,11 +92,27 @@ archive_write_conf() {
 		Dir::Etc::PreferencesParts "/dev/null";
 		Dir::State::Lists "$dir/lists";
 		Dir::Cache "$dir/cache";
+		Dir::Cache::pkgcache "";
+		Dir::Cache::srcpkgcache "";
+		Acquire::GzipIndexes "true";
 		Acquire::AllowInsecureRepositories "false";
 		Acquire::AllowDowngradeToInsecureRepositories "false";
 		APT::Get::AllowUnauthenticated "false";
 		Acquire::Retries "3";
 	EOF
+}
+
+# archive_update DIR: fetches the indexes that DIR/apt.conf names. An index that is past its date (the mirror is
+# a snapshot) or before it (the clock is wrong) but correctly signed is accepted, and said.
+archive_update() {
+	local dir=$1
+	if apt-get -c "$dir/apt.conf" -qq --error-on=any update >"$dir/update.log" 2>&1; then
+		return 0
+	fi
+	grep 'is expired\|is not valid yet' "$dir/update.log" >&2 || return 1
+	note "using the mirror all the same: its signature is good; only the date is checked no more"
+	printf 'Acquire::Check-Valid-Until "false";\nAcquire::Check-Date "false";\n' >>"$dir/apt.conf"
+	apt-get -c "$dir/apt.conf" -qq --error-on=any update >"$dir/update.log" 2>&1
 }
 
 # archive_open NAME deb|deb-src SUITE...: fetches the indexes of the suites and sets ARCHIVE_CONF to
@@ -111,7 +127,7 @@ archive_open() {
 	[[ -n $uris ]] || die "no Debian mirror in this machine's apt sources (/etc/apt/sources.list, sources.list.d)"
 	for uri in $uris; do
 		archive_write_conf "$dir" "$type" "$uri" "$security" "$@"
-		if apt-get -c "$dir/apt.conf" -qq --error-on=any update >"$dir/update.log" 2>&1; then
+		if archive_update "$dir"; then
 			# shellcheck disable=SC2034  # for the caller
 			ARCHIVE_CONF="$dir/apt.conf"
 			return
