@@ -197,32 +197,32 @@ std::vector<ShellCommand> built_in_commands(ConfigManager& config) {
     using A = CommandCall;
     const auto admin = Role::kAdmin;
     const auto viewer = Role::kViewer;
-    add("configure terminal", "change the configuration", admin, Where::kExec,
+    add("configure terminal", "Change the configuration", admin, Where::kExec,
         [](S s, A a) { return configure(s, std::move(a)); });
-    add("exit", "leave the shell", viewer, Where::kExec, [c](S s, A) { return leave_session(*c, s); });
-    add("exit", "leave this node", viewer, Where::kConfig, [c](S s, A) { return leave_node(*c, s, false); });
-    add("end", "leave the configuration", viewer, Where::kConfig, [c](S s, A) { return leave_node(*c, s, true); });
-    add("logout", "leave the shell and drop uncommitted changes", viewer, Where::kBoth,
+    add("exit", "Leave the shell", viewer, Where::kExec, [c](S s, A) { return leave_session(*c, s); });
+    add("exit", "Leave this node", viewer, Where::kConfig, [c](S s, A) { return leave_node(*c, s, false); });
+    add("end", "Leave the configuration", viewer, Where::kConfig, [c](S s, A) { return leave_node(*c, s, true); });
+    add("logout", "Leave the shell and drop uncommitted changes", viewer, Where::kBoth,
         [c](S s, A) { return log_out(*c, s); });
-    add("commit", "put the candidate in force", admin, Where::kBoth,
+    add("commit", "Put the candidate in force", admin, Where::kBoth,
         [c](S s, A a) { return commit(*c, s, std::move(a)); });
-    add("commit check", "check the candidate without putting it in force", admin, Where::kBoth,
+    add("commit check", "Check the candidate without putting it in force", admin, Where::kBoth,
         [c](S s, A) { return check(*c, s); });
-    add("discard", "drop uncommitted changes", admin, Where::kBoth, [c](S s, A) { return discard(*c, s, false); });
-    add("abort", "drop uncommitted changes and leave the configuration", admin, Where::kConfig,
+    add("discard", "Drop uncommitted changes", admin, Where::kBoth, [c](S s, A) { return discard(*c, s, false); });
+    add("abort", "Drop uncommitted changes and leave the configuration", admin, Where::kConfig,
         [c](S s, A) { return discard(*c, s, true); });
-    add("rebase", "put uncommitted changes on top of somebody else's commit", admin, Where::kBoth,
+    add("rebase", "Put uncommitted changes on top of somebody else's commit", admin, Where::kBoth,
         [c](S s, A) { return rebase(*c, s); });
-    add("rollback {steps:int:0..49}", "load an earlier configuration into the candidate", admin, Where::kBoth,
+    add("rollback {steps:int:0..49}", "Load an earlier configuration into the candidate", admin, Where::kBoth,
         [c](S s, A a) { return rollback(*c, s, std::move(a)); });
-    add("write memory", "save the running configuration to the file", admin, Where::kBoth,
+    add("write memory", "Save the running configuration to the file", admin, Where::kBoth,
         [c](S, A) { return write_memory(*c); });
-    add("show running-config", "the configuration in force", viewer, Where::kBoth,
+    add("show running-config", "The configuration in force", viewer, Where::kBoth,
         [c](S, A) { return show_running(*c); });
-    add("show candidate-config", "the configuration with uncommitted changes", viewer, Where::kBoth,
+    add("show candidate-config", "The configuration with uncommitted changes", viewer, Where::kBoth,
         [c](S s, A) { return show_candidate(*c, s); });
-    add("show diff", "uncommitted changes", viewer, Where::kBoth, [c](S s, A) { return show_diff(*c, s); });
-    add("show commits", "configurations that \"rollback\" can load", viewer, Where::kBoth,
+    add("show diff", "Uncommitted changes", viewer, Where::kBoth, [c](S s, A) { return show_diff(*c, s); });
+    add("show commits", "Configurations that \"rollback\" can load", viewer, Where::kBoth,
         [c](S, A) { return show_commits(*c); });
     return list;
 }

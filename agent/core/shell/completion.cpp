@@ -45,9 +45,11 @@ private:
     struct Entry {
         std::vector<std::string> helps;
         std::vector<std::string> next;
+        std::string own = {};  // of the command that ends with the keyword
 
         std::string help(std::string_view token) const {
-            if (token == "show") return "show state and configuration";
+            if (token == "show") return "Show state and configuration";
+            if (!own.empty()) return own;
             if (helps.size() == 1) return helps.front();
             std::string list;
             for (const auto& word : next) {

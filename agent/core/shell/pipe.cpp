@@ -36,10 +36,10 @@ const std::vector<Pattern>& pipe_patterns() {
     // In the order of StageIndex.
     static const std::vector<Pattern> kPatterns = [] {
         const std::vector<std::pair<std::string_view, std::string_view>> stages = {
-            {"include {text:text}", "only lines with this text"},
-            {"exclude {text:text}", "only lines without this text"},
-            {"count", "how many lines there are"},
-            {"json", "as JSON"},
+            {"include {text:text}", "Only lines with this text"},
+            {"exclude {text:text}", "Only lines without this text"},
+            {"count", "How many lines there are"},
+            {"json", "As JSON"},
         };
         std::vector<Pattern> patterns;
         for (const auto& [pattern, help] : stages) patterns.push_back(Pattern::compile(pattern, {}, help).value());

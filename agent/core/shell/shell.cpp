@@ -6,6 +6,7 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 
+#include "agent/core/config/edit.hpp"
 #include "agent/core/config/match.hpp"
 #include "agent/core/shell/pipe.hpp"
 #include "agent/core/shell/render.hpp"
@@ -130,7 +131,8 @@ struct Shell::Impl {
         if (found->second->actor != caller.actor) {
             return fail(Code::kPermissionDenied, "this session belongs to {}", found->second->actor);
         }
-        if (found->second->busy) return fail(Code::kAborted, "this session is still running another line");
+        if (found->second->busy)
+            return fail(Code::kAborted, "this session is still running another line; wait for it, or open another one");
         found->second->role = caller.role;
         found->second->last_used = clock.steady_now();
         return found->second;
@@ -244,9 +246,10 @@ struct Shell::Impl {
         return out;
     }
 
-    std::vector<Candidate> config_candidates(const Session& session) const {
+    // The configuration commands of the session's node, or of an outer one: `depth` nodes stay entered.
+    std::vector<Candidate> config_candidates(const Session& session, std::size_t depth) const {
         std::vector<Candidate> out;
-        for (const auto* command : grammar.in_node(session.path.empty() ? "" : session.path.back().node)) {
+        for (const auto* command : grammar.in_node(depth == 0 ? "" : session.path[depth - 1].node)) {
             out.push_back({&command->pattern, command->spec.default_text});
         }
         return out;
@@ -260,17 +263,35 @@ struct Shell::Impl {
         if (second_word && first_word(line) == "do") {
             return complete_piped(exec_candidates(false, caller.role), behind_word(line));
         }
-        if (second_word && first_word(line) == "no") {
-            return complete_patterns(config_candidates(session), behind_word(line), settings.sources);
+        CompletionResult result;
+        // An outer node's commands show up only where the inner one has none.
+        for (auto depth = session.path.size() + 1; depth-- > 0 && result.completions.empty() && !result.complete;) {
+            result = second_word && first_word(line) == "no" ? complete_removal(session, depth, behind_word(line))
+                                                             : complete_setting(session, caller, depth, line);
         }
+        return result;
+    }
+
+    CompletionResult complete_setting(const Session& session, const Caller& caller, std::size_t depth,
+                                      std::string_view line) const {
         static const Pattern kDo =
-            Pattern::compile("do {line:text}", {}, "run a command as outside of the configuration").value();
-        static const Pattern kNo = Pattern::compile("no {line:text}", {}, "remove a line of the configuration").value();
-        auto candidates = config_candidates(session);
+            Pattern::compile("do {line:text}", {}, "Run a command as outside of the configuration").value();
+        static const Pattern kNo = Pattern::compile("no {line:text}", {}, "Remove a line of the configuration").value();
+        auto candidates = config_candidates(session, depth);
         for (auto& candidate : exec_candidates(true, caller.role)) candidates.push_back(std::move(candidate));
         candidates.push_back({&kDo});
         candidates.push_back({&kNo});
         return complete_piped(candidates, line);
+    }
+
+    // Behind `no`: the values that are not keys may be left out.
+    CompletionResult complete_removal(const Session& session, std::size_t depth, std::string_view line) const {
+        auto result = complete_patterns(config_candidates(session, depth), line, settings.sources);
+        std::vector<std::string> nodes;
+        for (std::size_t i = 0; i < depth; ++i) nodes.push_back(session.path[i].node);
+        const auto placed = place_removal(grammar, nodes, trim(line), MatchMode::kAbbreviations);
+        result.complete = placed.placement && placed.placement->depth == depth;
+        return result;
     }
 
     CompletionResult complete_piped(const std::vector<Candidate>& candidates, std::string_view line) const {
@@ -290,7 +311,7 @@ struct Shell::Impl {
             rows.push_back(json::object{{"command", pattern.usage()}, {"help", pattern.help()}});
         };
         if (session.configuring) {
-            for (const auto& candidate : config_candidates(session)) add(*candidate.pattern);
+            for (const auto& candidate : config_candidates(session, session.path.size())) add(*candidate.pattern);
         }
         for (const auto& candidate : exec_candidates(session.configuring, session.role)) add(*candidate.pattern);
         Output output;
@@ -306,7 +327,7 @@ Shell::Shell(const Grammar& grammar, ConfigManager& config, const Clock& clock, 
         impl_->commands.push_back(std::make_shared<const ShellCommand>(std::move(command)));
     }
     ShellCommand help;
-    help.pattern = Pattern::compile("help", {}, "list the commands").value();
+    help.pattern = Pattern::compile("help", {}, "List the commands").value();
     help.in_config = true;
     help.run = [impl = impl_.get()](Session& session, CommandCall) -> Awaitable<Result<Output>> {
         co_return impl->help(session);

@@ -302,7 +302,8 @@ TEST_F(ShellTest, SecondLineOfABusySessionIsRefused) {
                                   }),
                    asio::detached);
     context.run();
-    EXPECT_EQ(ends, (std::vector<std::string>{"this session is still running another line", ""}));
+    EXPECT_EQ(ends, (std::vector<std::string>{
+                        "this session is still running another line; wait for it, or open another one", ""}));
 }
 
 TEST_F(ShellTest, CommandsThatAreTakenOrBrokenAreRefusedAltogether) {
@@ -360,6 +361,22 @@ TEST_F(ShellTest, CompletesConfigurationWithChoicesAndRanges) {
     EXPECT_EQ(complete("interval "), "(<1-1800>)");
     EXPECT_EQ(complete("a"), "abort aggregate");
     EXPECT_EQ(complete("rdnss "), "(X:X::X:X)");
+    EXPECT_EQ(complete("interface swp1 "), "+");
+}
+
+TEST_F(ShellTest, CompletesCommandsOfOuterNodesWhereTheInnerOneHasNone) {
+    say("configure terminal");
+    say("plugin ra");
+    EXPECT_EQ(complete("host"), "hostname");
+    EXPECT_EQ(complete("no host"), "+ hostname");
+    EXPECT_EQ(complete("log l"), "level");
+}
+
+TEST_F(ShellTest, RemovalIsCompleteWithoutValuesButNotWithoutKeys) {
+    say("configure terminal");
+    say("plugin ra");
+    EXPECT_EQ(complete("no interval "), "+ (<1-1800>)");
+    EXPECT_EQ(complete("no ports "), "(RANGE)");
 }
 
 TEST_F(ShellTest, HelpOfASharedKeywordSaysWhatMayFollow) {
