@@ -217,6 +217,9 @@ Awaitable<Result<void>> Service::commit_boot(std::string key, std::string url_id
 }
 
 void Service::report_boot(const FoundMachine& found, const BootAnswer& answer, const Peer& peer) const {
+    // A client that asks again and again is reported once a second; what changes the machine is always reported.
+    const bool repeated = host_.clock.system_now() - found.machine.last_boot.time < kRecordInterval;
+    if (repeated && !answer.changed) return;
     const std::string source = peer.source.to_string();
     const std::string decision(name_of(answer.kind));
     log_.info("boot script served", {{"machine", found.machine.name}, {"decision", decision}, {"source", source}});

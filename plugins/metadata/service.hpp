@@ -66,6 +66,7 @@ private:
     Result<ArtifactSet> set_for(const Machine& machine, BootKind kind, const ServiceSettings& settings) const;
     // Decides again on the record as it is now, and makes the new state durable.
     Awaitable<Result<void>> commit_boot(std::string key, std::string url_id, const Peer& peer, BootAnswer& answer);
+    // Log and events of a script that is served.
     void report_boot(const FoundMachine& found, const BootAnswer& answer, const Peer& peer) const;
     Response refuse_boot(const FoundMachine& found, const Peer& peer, Method method, const Error& error);
 
