@@ -36,7 +36,7 @@ RaInterface normalized(RaInterface interface) {
 void RaPlanner::retire_prefixes(Managed& managed, const RaInterface& wanted, const RaActual* actual, SteadyTime now) {
     auto retire = [&](const RaPrefix& entry) {
         if (!contains_prefix(wanted, entry.prefix)) {
-            managed.deprecated.try_emplace(entry.prefix, deprecation_end(managed.declared, now));
+            managed.deprecated.try_emplace(entry.prefix, deprecation_end(wanted, now));
         }
     };
     for (const RaPrefix& entry : managed.declared.prefixes) retire(entry);
