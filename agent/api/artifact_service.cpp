@@ -1,5 +1,6 @@
 #include "agent/api/artifact_service.hpp"
 
+#include <atomic>
 #include <optional>
 
 #include "agent/api/convert.hpp"
@@ -9,23 +10,27 @@ namespace nett {
 
 namespace {
 
-// One upload: header, then chunks, then the verified file. Owns itself until OnDone. gRPC calls one method at a time.
+// One upload: header, then chunks, then the verified file. Owns itself until OnDone. The next chunk is read when the
+// last one is on its way to the disk, so one call does one thing at a time.
 class UploadCall final : public grpc::ServerReadReactor<v1::UploadRequest> {
 public:
-    UploadCall(const ArtifactFiles& files, v1::UploadReply* reply) : files_(files), reply_(reply) {
+    UploadCall(asio::any_io_executor disk, const ArtifactFiles& files, v1::UploadReply* reply)
+        : disk_(std::move(disk)), files_(files), reply_(reply) {
         StartRead(&request_);
     }
 
     void OnReadDone(bool ok) override {
-        if (finished_) return;
-        if (!ok) return complete();
-        if (auto taken = take(request_); !taken) return end(to_status(taken.error()));
-        StartRead(&request_);
+        asio::post(disk_, [this, ok] { ok ? step() : complete(); });
     }
-    void OnCancel() override {}
+    void OnCancel() override { cancelled_ = true; }
     void OnDone() override { delete this; }
 
 private:
+    void step() {
+        if (auto taken = take(request_); !taken) return Finish(to_status(taken.error()));
+        StartRead(&request_);
+    }
+
     Result<void> take(const v1::UploadRequest& request) {
         if (request.has_header()) {
             if (import_) return fail(Code::kInvalidArgument, "the header comes once, first");
@@ -40,33 +45,33 @@ private:
     }
 
     void complete() {
-        if (!import_) return end({grpc::StatusCode::INVALID_ARGUMENT, "the first message of an upload is its header"});
+        // A connection that broke looks like an end, and gRPC may tell later which it was: a client that announces the
+        // digest never has half a file kept.
+        if (cancelled_) return Finish(grpc::Status::CANCELLED);
+        if (!import_)
+            return Finish({grpc::StatusCode::INVALID_ARGUMENT, "the first message of an upload is its header"});
         auto stored = import_->finish(expected_.sha256(), expected_.size());
-        if (!stored) return end(to_status(stored.error()));
+        if (!stored) return Finish(to_status(stored.error()));
         reply_->set_sha256(stored->sha256);
         reply_->set_size(stored->size);
         reply_->set_existed(stored->existed);
-        end(grpc::Status::OK);
+        Finish(grpc::Status::OK);
     }
 
-    void end(const grpc::Status& status) {
-        finished_ = true;
-        Finish(status);
-    }
-
+    asio::any_io_executor disk_;
     const ArtifactFiles& files_;
     v1::UploadReply* reply_;
     v1::UploadRequest request_;
     v1::UploadHeader expected_;
     std::optional<ArtifactImport> import_;
-    bool finished_ = false;
+    std::atomic<bool> cancelled_ = false;
 };
 
 }  // namespace
 
 grpc::ServerReadReactor<v1::UploadRequest>* ArtifactService::Upload(grpc::CallbackServerContext*,
                                                                     v1::UploadReply* reply) {
-    return new UploadCall(inventory_.artifact_files(), reply);
+    return new UploadCall(disk_.get_executor(), inventory_.artifact_files(), reply);
 }
 
 grpc::ServerUnaryReactor* ArtifactService::PutArtifactSet(grpc::CallbackServerContext* context,

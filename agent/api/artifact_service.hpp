@@ -1,13 +1,17 @@
 // nett.v1.Artifacts over agent/core/inventory.
 #pragma once
 
+#include <boost/asio/thread_pool.hpp>
+
 #include "agent/api/call.hpp"
 #include "agent/core/inventory/inventory.hpp"
 #include "nett.grpc.pb.h"
 
 namespace nett {
 
-// Uploads write files on gRPC's threads: a slow disk must not hold the loop.
+// Uploads hash and write on threads of their own: a slow disk must hold neither the loop nor gRPC's few threads.
+inline constexpr std::size_t kUploadThreads = 2;
+
 class ArtifactService final : public v1::Artifacts::CallbackService {
 public:
     ArtifactService(ApiContext api, Inventory& inventory) : api_(std::move(api)), inventory_(inventory) {}
@@ -25,6 +29,7 @@ public:
 private:
     ApiContext api_;
     Inventory& inventory_;
+    asio::thread_pool disk_{kUploadThreads};
 };
 
 }  // namespace nett

@@ -11,8 +11,9 @@ namespace {
 
 using Work = Awaitable<Result<Revision>>;
 
-constexpr std::size_t kChangesPerRead =
-    500;  // of the change log at a time, so that a far-behind watcher does not hold the loop
+// Of the change log at a time: what a slow watcher holds in memory. A transaction is never split, so it may be more by
+// kMaxRecordsPerCommit.
+constexpr std::size_t kChangesPerRead = 64;
 
 v1::Change to_proto(const Change& change) {
     v1::Change out;
@@ -25,38 +26,47 @@ v1::Change to_proto(const Change& change) {
     return out;
 }
 
-// Follows the store for one watcher: first the change log, then live changes; nothing twice, nothing left out.
-class ChangeFeed {
+// Follows the store for one watcher. Reads the change log on as the client takes what it got, so a slow one costs one
+// batch of memory; one that is so slow that the log has moved past it is told to list again.
+class ChangeFeed : public std::enable_shared_from_this<ChangeFeed> {
 public:
-    ChangeFeed(Store& store, std::shared_ptr<Stream<v1::Change>> stream, const v1::WatchRequest& request)
-        : store_(store),
+    ChangeFeed(asio::any_io_executor loop, Store& store, std::shared_ptr<Stream<v1::Change>> stream,
+               const v1::WatchRequest& request)
+        : loop_(std::move(loop)),
+          store_(store),
           stream_(std::move(stream)),
           kinds_(request.kinds().begin(), request.kinds().end()),
           sent_(request.since_revision() == 0 ? store.revision() : request.since_revision()) {}
 
-    void start(std::shared_ptr<ChangeFeed> self) {
+    // The stream owns the feed from here on.
+    void start() {
         subscription_ = store_.watch("", [this](const Change& change) {
-            if (change.revision > sent_) send(change);
+            if (change.revision > sent_ && stream_->idle()) pump();
         });
-        stream_->on_cancel([self = std::move(self)] { self->subscription_.reset(); });
-        catch_up();
+        stream_->open();
+        stream_->on_idle([self = shared_from_this()] { self->pump(); });
+        stream_->on_cancel([self = shared_from_this()] { self->subscription_.reset(); });
+        pump();
     }
 
 private:
-    void catch_up() {
-        for (;;) {
-            auto changes = store_.changes(sent_, kChangesPerRead);
-            if (!changes) return stream_->finish(to_status(changes.error()));
-            if (changes->empty()) return;
-            for (const auto& change : *changes) send(change);
-            sent_ = changes->back().revision;
-        }
+    // Sends one batch when nothing is on its way; goes on by itself when none of it was wanted, and lets others run in
+    // between.
+    void pump() {
+        if (stream_->ended() || !stream_->idle()) return;
+        const auto changes = store_.changes(sent_, kChangesPerRead);
+        if (!changes) return stream_->finish(to_status(changes.error()));
+        if (changes->empty()) return;
+        sent_ = changes->back().revision;
+        for (const auto& change : *changes) send(change);
+        if (stream_->idle()) asio::post(loop_, [self = shared_from_this()] { self->pump(); });
     }
     void send(const Change& change) {
         const bool wanted = kinds_.empty() || std::find(kinds_.begin(), kinds_.end(), change.kind) != kinds_.end();
         if (wanted) stream_->write(to_proto(change));
     }
 
+    asio::any_io_executor loop_;
     Store& store_;
     std::shared_ptr<Stream<v1::Change>> stream_;
     std::vector<std::string> kinds_;
@@ -168,12 +178,11 @@ InventoryService::Unary* InventoryService::ListBmcs(Context* context, const v1::
 // ---- Watch ----
 
 grpc::ServerWriteReactor<v1::Change>* InventoryService::Watch(Context*, const v1::WatchRequest* request) {
-    auto stream =
-        Stream<v1::Change>::make(api_.loop, "changes are read too slowly; watch again from the last revision received");
+    auto stream = Stream<v1::Change>::make(api_.loop, api_.streams,
+                                           "changes are read too slowly; watch again from the last revision received");
     auto* reactor = stream.get();
     asio::post(api_.loop, [this, stream, wanted = *request] {
-        auto feed = std::make_shared<ChangeFeed>(store_, stream, wanted);
-        feed->start(feed);
+        std::make_shared<ChangeFeed>(api_.loop, store_, stream, wanted)->start();
     });
     return reactor;
 }

@@ -4,15 +4,16 @@
 #include <cstring>
 #include <utility>
 
-#include <fcntl.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/server_posix.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
@@ -29,7 +30,8 @@ namespace local = asio::local;
 namespace {
 
 constexpr std::size_t kMaxSocketPath = sizeof(sockaddr_un::sun_path) - 1;  // unix(7)
-constexpr mode_t kSocketMode = 0660;  // root and the group of the socket's directory
+constexpr std::chrono::milliseconds kAcceptPause{200};  // out of descriptors: some are free again soon
+constexpr mode_t kSocketMode = 0660;                    // root and the group of the socket's directory
 
 // Removes a socket file that an earlier agent left; refuses when somebody listens on it or when it is no socket.
 Result<void> clear_stale_socket(asio::io_context& probe, const std::string& path) {
@@ -46,6 +48,10 @@ Result<void> clear_stale_socket(asio::io_context& probe, const std::string& path
         return fail(
             Error{Code::kAlreadyExists, "another nettd serves this socket; stop it or configure \"api socket\"", path});
     }
+    if (error != asio::error::connection_refused) {
+        return fail(
+            Error{Code::kUnavailable, fmt::format("cannot tell whether it is in use: {}", error.message()), path});
+    }
     ::unlink(path.c_str());
     return {};
 }
@@ -55,28 +61,41 @@ Result<void> clear_stale_socket(asio::io_context& probe, const std::string& path
 struct ApiServer::Impl {
     explicit Impl(ApiDependencies d)
         : dependencies(std::move(d)),
-          api{dependencies.loop, peers},
+          api{dependencies.loop, peers, streams},
           shell(api, dependencies.shell),
           system(api, dependencies.version, dependencies.health, dependencies.events),
           inventory(api, dependencies.inventory, dependencies.store),
           artifacts(api, dependencies.inventory),
           jobs(api, dependencies.inventory),
-          acceptor(dependencies.loop) {}
+          acceptor(dependencies.loop),
+          pause(dependencies.loop) {}
 
     void accept(const std::shared_ptr<Impl>& self) {
-        acceptor.async_accept([self](const boost::system::error_code& error, local::stream_protocol::socket socket) {
-            if (error == asio::error::operation_aborted || !self->server) return;
-            if (!error) self->hand_over(std::move(socket));
-            self->accept(self);
-        });
+        acceptor.async_wait(local::stream_protocol::acceptor::wait_read,
+                            [self](const boost::system::error_code& error) {
+                                if (error || !self->server) return;
+                                self->accept_one(self);
+                            });
     }
 
-    void hand_over(local::stream_protocol::socket socket) {
-        boost::system::error_code error;
-        const int fd = socket.release(error);
-        if (error) return;
-        ::fcntl(fd, F_SETFD, FD_CLOEXEC);
-        ::fcntl(fd, F_SETFL, O_NONBLOCK);
+    // By accept4(2): Asio's own accept() leaves the descriptor open to a child that another thread starts meanwhile.
+    void accept_one(const std::shared_ptr<Impl>& self) {
+        const int fd = ::accept4(acceptor.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd >= 0) {
+            hand_over(fd);
+        } else if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR) {
+            // The connection stays in the queue, so without a pause this would spin.
+            log.warning("a connection cannot be accepted; trying again", {{"error", std::strerror(errno)}});
+            pause.expires_after(kAcceptPause);
+            pause.async_wait([self](const boost::system::error_code& error) {
+                if (!error) self->accept(self);
+            });
+            return;
+        }
+        accept(self);
+    }
+
+    void hand_over(int fd) {
         if (const auto known = peers.remember(fd); !known) {
             log.warning("a connection without credentials is refused", {{"error", known.error()}});
             ::close(fd);
@@ -85,9 +104,23 @@ struct ApiServer::Impl {
         grpc::AddInsecureChannelFromFd(server.get(), fd);  // owns fd from here
     }
 
+    // A listening socket that children do not inherit.
+    boost::system::error_code listen(const std::string& path) {
+        boost::system::error_code error;
+        const local::stream_protocol::endpoint endpoint(path);
+        const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (fd < 0) return {errno, boost::system::system_category()};
+        acceptor.assign(endpoint.protocol(), fd, error);
+        if (!error) acceptor.bind(endpoint, error);
+        if (!error && ::chmod(path.c_str(), kSocketMode) != 0) error.assign(errno, boost::system::system_category());
+        if (!error) acceptor.listen(local::stream_protocol::acceptor::max_listen_connections, error);
+        return error;
+    }
+
     Logger log{"api"};
     ApiDependencies dependencies;
     PeerNames peers;
+    OpenStreams streams;
     ApiContext api;
     ShellService shell;
     SystemService system;
@@ -96,6 +129,7 @@ struct ApiServer::Impl {
     JobService jobs;
     std::string socket_path;
     local::stream_protocol::acceptor acceptor;
+    asio::steady_timer pause;
     std::unique_ptr<grpc::Server> server;
     asio::thread_pool stopper{1};  // Shutdown() blocks, and the calls it waits for need the loop
 };
@@ -122,13 +156,9 @@ Result<void> ApiServer::start(const std::string& socket_path) {
     impl_->server = builder.BuildAndStart();
     if (!impl_->server) return fail(Code::kInternal, "the gRPC server cannot be started");
 
-    boost::system::error_code error;
-    const local::stream_protocol::endpoint endpoint(socket_path);
-    impl_->acceptor.open(endpoint.protocol(), error);
-    if (!error) impl_->acceptor.bind(endpoint, error);
-    if (!error && ::chmod(socket_path.c_str(), kSocketMode) != 0) error.assign(errno, boost::system::system_category());
-    if (!error) impl_->acceptor.listen(local::stream_protocol::acceptor::max_listen_connections, error);
-    if (error) {
+    if (const auto error = impl_->listen(socket_path)) {
+        boost::system::error_code ignored;
+        impl_->acceptor.close(ignored);
         impl_->server->Shutdown();
         impl_->server.reset();
         return fail(Error{Code::kUnavailable, fmt::format("cannot be served: {}", error.message()), socket_path});
@@ -142,6 +172,8 @@ Awaitable<void> ApiServer::stop(SteadyTime deadline) {
     if (!impl_->server) co_return;
     boost::system::error_code ignored;
     impl_->acceptor.close(ignored);
+    impl_->pause.cancel();
+    impl_->streams.stop();
     ::unlink(impl_->socket_path.c_str());
     const auto remaining = deadline - std::chrono::steady_clock::now();
     auto shut_down = [server = impl_->server.get(), remaining]() -> Awaitable<void> {

@@ -18,7 +18,8 @@ v1::ExecuteReply to_proto(ShellReply reply) {
 
 grpc::ServerWriteReactor<v1::ExecuteReply>* ShellService::Execute(grpc::CallbackServerContext* context,
                                                                   const v1::ExecuteRequest* request) {
-    auto stream = Stream<v1::ExecuteReply>::make(api_.loop, "the output is read too slowly; run the command again");
+    auto stream =
+        Stream<v1::ExecuteReply>::make(api_.loop, api_.streams, "the output is read too slowly; run the command again");
     auto* reactor = stream.get();
     asio::post(api_.loop, [this, stream, caller = caller_of(api_, *context), session = request->session(),
                            line = request->line(), json = request->json()] {

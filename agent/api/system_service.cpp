@@ -59,11 +59,12 @@ grpc::ServerUnaryReactor* SystemService::GetHealth(grpc::CallbackServerContext* 
 
 grpc::ServerWriteReactor<v1::Event>* SystemService::StreamEvents(grpc::CallbackServerContext*,
                                                                  const v1::StreamEventsRequest* request) {
-    auto stream = Stream<v1::Event>::make(api_.loop, "events are read too slowly; subscribe again");
+    auto stream = Stream<v1::Event>::make(api_.loop, api_.streams, "events are read too slowly; subscribe again");
     auto* reactor = stream.get();
     asio::post(api_.loop, [this, stream, type_prefix = request->type_prefix()] {
         auto subscription = std::make_shared<Subscription>(
             events_.subscribe(type_prefix, [stream](const Event& event) { stream->write(to_proto(event)); }));
+        stream->open();
         stream->on_cancel([subscription] { subscription->reset(); });
     });
     return reactor;
