@@ -34,6 +34,7 @@ JobView view_job(const Store& store, const Clock& clock, const std::string& job,
     if (auto record = store.get(kMachineKind, machine); record && *record) {
         if (auto value = decode<Machine>((*record)->value)) {
             view.boots = value->boots;
+            view.last_boot_refused = value->last_boot.outcome == "refused";
             if (value->state == MachineState::kProvisioning) view.provisioning_since = value->state_since;
         }
     }
@@ -171,10 +172,14 @@ void JobRun::publish_step() {
                     {"step", std::string(to_string(progress.step))}};
     if (!progress.message.empty()) event.fields["message"] = progress.message;
     services_.events.publish(std::move(event));
-    log_.info("job step", {{"job", order_.id},
-                           {"machine", order_.machine},
-                           {"step", to_string(progress.step)},
-                           {"message", progress.message}});
+    if (is_at_rest(progress.step)) {
+        log_.info("job at rest", {{"job", order_.id},
+                                  {"machine", order_.machine},
+                                  {"state", to_string(progress.step)},
+                                  {"message", progress.message}});
+    } else {
+        log_.info("job step", {{"job", order_.id}, {"machine", order_.machine}, {"step", to_string(progress.step)}});
+    }
 }
 
 Awaitable<void> JobRun::wait_until(SystemTime until) {

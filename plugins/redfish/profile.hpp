@@ -45,7 +45,7 @@ struct Profile {
     std::chrono::seconds on_window{100};
     int attempts = 3;
     // After a crash with a change possibly under way: how long it is given to show up before it is sent again.
-    std::chrono::seconds resume_grace{10};
+    std::chrono::seconds resume_grace{5};
 };
 
 // The table; the last row is "generic".

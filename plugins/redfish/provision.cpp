@@ -70,6 +70,14 @@ std::optional<Action> decide_boot_wait(JobState& state, const JobView& view) {
     Progress& progress = state.progress;
     // A machine that was deleted and registered again counts from 0.
     progress.boots_before = std::min(progress.boots_before, view.boots);
+    if (view.boots > progress.boots_before && view.last_boot_refused) {
+        progress.boots_before = view.boots;  // the next one counts
+        rest(state, view, Step::kNeedsOperator,
+             "the machine asked for its boot script and was refused; the metadata log says why. The image stays "
+             "inserted: "
+             "once that is mended, power the machine on again, or cancel the job");
+        return std::nullopt;
+    }
     if (has_booted(progress, view)) {
         progress.outcome = Step::kDone;
         progress.message = "the machine asked for its boot script";

@@ -28,6 +28,7 @@ struct JobView {
     Origin origin;
     std::string system_path;          // the system to use; empty: the only one
     std::uint64_t boots = 0;          // Machine::boots
+    bool last_boot_refused = false;   // Machine::last_boot: it asked, and was not served
     SystemTime provisioning_since{};  // when the machine entered Provisioning; the epoch when it is in another state
     bool cancel_requested = false;
     double random = 0.5;  // fresh, in [0, 1): jitter

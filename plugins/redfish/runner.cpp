@@ -140,8 +140,7 @@ void Runner::launch(const std::string& key, Entry& entry) {
 Awaitable<void> Runner::work(std::string key) {
     auto run = prepare(key);
     if (!run) {
-        const bool credentials = run.error().code == Code::kUnauthenticated;
-        co_await conclude(key, credentials ? Step::kNeedsOperator : Step::kFailed, run.error().to_string());
+        co_await end_without_bmc(key, std::move(run.error()));
         co_return;
     }
     JobRun& here = *(jobs_.at(key).run = std::move(*run));
@@ -209,6 +208,17 @@ Result<JobOrder> Runner::make_order(const Job& job) const {
                     std::move(*password),
                     std::move(*progress),
                     settings_.boot_deadline};
+}
+
+Awaitable<void> Runner::end_without_bmc(std::string key, Error why) {
+    const auto job = load<Job>(services_.store, kJobKind, key);
+    std::string message = why.to_string();
+    Step step = why.code == Code::kUnauthenticated ? Step::kNeedsOperator : Step::kFailed;
+    if (job && job->cancel_requested) {
+        step = Step::kCancelled;
+        message = "cancelled without asking the BMC, where an image may still be inserted: " + message;
+    }
+    co_await conclude(std::move(key), step, std::move(message));
 }
 
 Awaitable<void> Runner::conclude(std::string key, Step step, std::string message) {

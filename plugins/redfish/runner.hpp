@@ -52,17 +52,19 @@ private:
     void on_job(const Change& change);
     void on_machine(const Change& change);
     void take(const Job& job);
-    bool wants_to_wake(const std::string& id, const Entry& entry) const;
+    bool wants_to_wake(const std::string& key, const Entry& entry) const;
     void pump();
     bool is_busy(const std::string& bmc) const;
     std::string bmc_of(const std::string& machine) const;
-    void launch(const std::string& id, Entry& entry);
-    Awaitable<void> work(std::string id);
-    Result<std::unique_ptr<JobRun>> prepare(const std::string& id) const;
+    void launch(const std::string& key, Entry& entry);
+    Awaitable<void> work(std::string key);
+    Result<std::unique_ptr<JobRun>> prepare(const std::string& key) const;
     Result<JobOrder> make_order(const Job& job) const;
     Result<Bmc> usable_bmc(const Machine& machine) const;
-    Awaitable<void> conclude(std::string id, Step step, std::string message);
-    void finished(const std::string& id);
+    // A job that cannot begin, or that is cancelled and cannot be cleaned up.
+    Awaitable<void> end_without_bmc(std::string key, Error why);
+    Awaitable<void> conclude(std::string key, Step step, std::string message);
+    void finished(const std::string& key);
     void report_health();
 
     const Services services_;

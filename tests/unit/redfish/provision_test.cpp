@@ -305,6 +305,17 @@ TEST(Provision, NeedsItsOperatorWhenTheMachineDoesNotBoot) {
     EXPECT_FALSE(play.bmc.inserted);
 }
 
+TEST(Provision, ARefusedBootIsNoBoot) {
+    Play play;
+    play.view.last_boot_refused = true;
+    EXPECT_EQ(play.run(), Step::kNeedsOperator);
+    EXPECT_THAT(play.progress.message, HasSubstr("was refused"));
+    EXPECT_FALSE(should_wake(play.progress, play.view));
+    play.view.last_boot_refused = false;
+    ++play.view.boots;
+    EXPECT_EQ(play.run(), Step::kDone);
+}
+
 TEST(Provision, CancellingAWaitForTheOperatorCleansUp) {
     Play play;
     play.boots = false;

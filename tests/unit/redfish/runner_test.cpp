@@ -244,6 +244,9 @@ TEST_F(RunnerTest, LogsInAgainOnceAndThenNeverAgain) {
     EXPECT_EQ(job("2").state, "NEEDS_OPERATOR");
     EXPECT_THAT(job("2").message, HasSubstr("lock accounts"));
     EXPECT_EQ(bmc.count("POST", "Sessions"), logins);
+    change_job("2", [](Job& job) { job.cancel_requested = true; });
+    settle();
+    EXPECT_EQ(job("2").state, "CANCELLED");
 }
 
 TEST_F(RunnerTest, RenewsASessionThatEnded) {
