@@ -71,7 +71,8 @@ def raised(build, lab, tmp_path_factory):
     for agent in agents.values():
         agent.start()
     made = World(build, lab, network, pki, agents, servers, api.messages(tmp_path_factory.mktemp("proto")))
-    story.register_tenant(made.home)
+    for meta in fabric.METAS:
+        story.register_tenant(agents[meta])
     setup = SOURCE / "tests" / "lab" / "setup"
     story.register_artifacts(made.home, output_of([setup / "kernel.sh"]), output_of([setup / "initramfs.sh"]))
     made.restore()

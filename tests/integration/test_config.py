@@ -21,7 +21,7 @@ BAD = {
                                      " certificate /etc/nett/absent.crt", " private-key /etc/nett/absent.key",
                                      " client-ca /etc/nett/absent-ca.crt"), 4, "/etc/nett/absent.crt"),
     "value out of its range": (lines("plugin ra", " aggregate 2001:db8:b000::/56", " ports swp1-3", " interval 100000"), 4, "interval"),
-    "an IPv4 address": (lines("plugin bgp-anycast", " address 192.0.2.1/32"), 2, "192.0.2.1/32"),
+    "an IPv4 address": (lines("plugin bgp-anycast", " address 192.0.2.1/32"), 2, "192.0.2.1"),
 }
 
 

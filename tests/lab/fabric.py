@@ -120,3 +120,7 @@ class Fabric:
             if "dev" in words:
                 return words[words.index("dev") + 1]
         return None
+
+    def anycast_announcers(self, tor):
+        """From how many neighbours the ToR has a path for META::1."""
+        return len(self.frr[tor].vtysh_json(f"show bgp ipv6 unicast {frr.META}/128").get("paths", []))

@@ -63,8 +63,11 @@ def make_agents(fabric, build, pki, ports):
 
 
 def wait_anycast(fabric, within=20):
-    """Until both ToRs reach the anycast address through the preferred metadata host, which has both ways back."""
+    """Until both ToRs reach the anycast address through the preferred metadata host, which has both ways back, and have the other
+    metadata host to fall back on."""
     for tor in TORS:
+        wait.until(f"every metadata host announces {frr.META}/128 to {tor}",
+                   lambda t=tor: fabric.anycast_announcers(t) == len(METAS), within, every=0.2)
         wait.until(f"{tor} has learned {frr.META}/128 from {HOME}", lambda t=tor: fabric.anycast_next_hop(t) == f"fab-{HOME}", within)
     for tor, aggregate in TORS.items():
         wait.until(f"{HOME} has learned {tor}'s aggregate {aggregate}", lambda a=aggregate: fabric.lab.nodes[HOME].routes_to(a), within)
