@@ -1,5 +1,5 @@
-// Operational commands: `show …`, `machine provision node-1`. A handler returns data; one writer (agent/core/shell) renders it
-// as text or JSON, so `--json` always carries what the text shows.
+// Operational commands: `show …`, `machine provision node-1`. A handler returns data; one writer (agent/core/shell)
+// renders it as text or JSON, so `--json` always carries what the text shows.
 #pragma once
 
 #include <functional>

@@ -1,15 +1,16 @@
 // Configuration: commands as data, and the tree that a parsed configuration is.
 //
-// One grammar serves /etc/nett/nett.conf, the shell's `configure terminal`, `?`, Tab, `show running-config` and the manual.
-// Plugins contribute their commands as ConfigCommand values; the agent (agent/core/config) parses, merges, prints and diffs.
+// One grammar serves /etc/nett/nett.conf, the shell's `configure terminal`, `?`, Tab, `show running-config` and the
+// manual. Plugins contribute their commands as ConfigCommand values; the agent (agent/core/config) parses, merges,
+// prints and diffs.
 //
 // Pattern language: words separated by one blank. A plain word is a keyword. `{name:type}` is an argument:
 //   {x:word}               no blanks                       {x:text}      the rest of the line
 //   {x:int:LO..HI}         decimal integer in the range    {x:choice:a|b|c}
 //   {x:prefix6}            2001:db8:b000::/56              {x:address6}  2001:db8::1
 //   {x:ifaddress6}         2001:db8::1/64                  {x:endpoint6} [2001:db8::1]:443
-//   {x:path}               absolute file path              {x:interfaces} swp1-48,swp50 or Ethernet0-188 step 4 (kept as text)
-//   {x:word:@machines}     a word whose completions come from a live source of that name
+//   {x:path}               absolute file path              {x:interfaces} swp1-48,swp50 or Ethernet0-188 step 4 (kept
+//   as text) {x:word:@machines}     a word whose completions come from a live source of that name
 // Units belong into the argument's name: {seconds:int:1..1800}.
 #pragma once
 
@@ -34,15 +35,15 @@ struct TokenHelp {
 
 // One configuration command.
 struct ConfigCommand {
-    std::string node;     // where it is valid: "" is the top; otherwise the `enters` of another command
-    std::string pattern;  // see above
-    std::string help;     // one line, for `?` and the manual
+    std::string node;                    // where it is valid: "" is the top; otherwise the `enters` of another command
+    std::string pattern;                 // see above
+    std::string help;                    // one line, for `?` and the manual
     std::vector<TokenHelp> tokens = {};  // help for each token; a missing one shows `help`
     // Arguments that tell entries of this command apart: `port {range}` with keys {"range"} may stand many times.
     // Empty: the command stands at most once in its node, a second one replaces the first.
     std::vector<std::string> keys = {};
-    std::string enters = {};         // not empty: the command opens this node
-    std::string default_text = {};   // what holds when the command is absent, for `?` and the manual: "10", "off"
+    std::string enters = {};        // not empty: the command opens this node
+    std::string default_text = {};  // what holds when the command is absent, for `?` and the manual: "10", "off"
 };
 
 // Where an entry was written; file is empty for a line typed into the shell.
@@ -55,7 +56,8 @@ struct SourceLocation {
 
 class ConfigEntry;
 
-// The entries of one node, in canonical order (the order of the commands' registration, then natural order of the keys).
+// The entries of one node, in canonical order (the order of the commands' registration, then natural order of the
+// keys).
 class ConfigNode {
 public:
     // `id` is the keywords of a pattern joined by blanks: "router-lifetime", "api listen".
@@ -83,9 +85,9 @@ public:
                 SourceLocation where, std::size_t rank);
 
     const std::string& id() const { return id_; }
-    const std::string& line() const { return line_; }        // canonical: "router-lifetime 30"
+    const std::string& line() const { return line_; }  // canonical: "router-lifetime 30"
     const SourceLocation& where() const { return where_; }
-    std::size_t rank() const { return rank_; }               // position of the command in the grammar
+    std::size_t rank() const { return rank_; }  // position of the command in the grammar
     const ConfigNode& children() const { return children_; }
     ConfigNode& children() { return children_; }
     // The command opens a node, which may be empty; so the printer closes it.

@@ -19,7 +19,7 @@ struct Event {
     std::string subject;
     std::string message;
     std::map<std::string, std::string> fields;
-    SystemTime time{};       // set by publish()
+    SystemTime time{};           // set by publish()
     std::uint64_t sequence = 0;  // set by publish(): 1, 2, 3 … within this run of the agent
 };
 

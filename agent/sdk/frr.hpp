@@ -1,7 +1,8 @@
 // What plugins may ask of FRRouting: desired state in, reconciled level-triggered by one writer (agent/frr).
 //
-// A plugin declares what it wants; the adapter compares with what the daemons really have, programs the difference in one batch,
-// and repeats after restarts and edits by others. Nothing here blocks: an unreachable daemon is a health condition
+// A plugin declares what it wants; the adapter compares with what the daemons really have, programs the difference in
+// one batch, and repeats after restarts and edits by others. Nothing here blocks: an unreachable daemon is a health
+// condition
 // ("frr/zebra"), and the declaration is applied when it is back.
 // YANG: frr-interface.yang + frr-zebra.yang (ipv6-router-advertisements, FRR >= 10.0), frr-filter.yang (prefix lists).
 #pragma once
@@ -66,12 +67,12 @@ enum class FrrDaemon { kZebra, kBgpd };
 std::string_view to_string(FrrDaemon daemon);
 
 struct FrrDaemonStatus {
-    bool configured = false;    // a target is configured and a plugin has declared something for it
+    bool configured = false;  // a target is configured and a plugin has declared something for it
     bool connected = false;
-    bool hardened = true;       // false: the stock gRPC module, which agent/frr works around (docs/frr.md)
-    bool in_sync = false;       // the last reconcile found or made desired == actual
-    std::string backend;        // "grpc" or "vtysh"
-    std::string error;          // why not connected or not in sync
+    bool hardened = true;  // false: the stock gRPC module, which agent/frr works around (docs/frr.md)
+    bool in_sync = false;  // the last reconcile found or made desired == actual
+    std::string backend;   // "grpc" or "vtysh"
+    std::string error;     // why not connected or not in sync
     std::uint64_t reconciles = 0;
     std::uint64_t repairs = 0;  // reconciles that found drift and programmed something
     SteadyTime last_reconcile{};
@@ -82,8 +83,8 @@ class Frr {
 public:
     virtual ~Frr() = default;
 
-    // Replaces what `owner` wants of zebra's RA. An interface no longer declared loses its prefixes (advertised with preferred lifetime
-    // 0 for some intervals first) and its RA. An empty list withdraws everything of this owner.
+    // Replaces what `owner` wants of zebra's RA. An interface no longer declared loses its prefixes (advertised with
+    // preferred lifetime 0 for some intervals first) and its RA. An empty list withdraws everything of this owner.
     virtual void declare_ra(std::string owner, std::vector<RaInterface> desired) = 0;
     // Replaces the prefix-list entries `owner` wants in bgpd; entries it wanted before and no longer does are deleted.
     // Takes effect at once (66 ms to a peer's FIB), not at the next tick.
@@ -95,7 +96,8 @@ public:
     // Told after each reconcile of a daemon that changed its status or repaired something.
     [[nodiscard]] virtual Subscription observe(std::function<void(FrrDaemon)> observer) = 0;
 
-    // Runs `vtysh -c "<command> json"` and returns its JSON text: for reading BGP state, which the northbound does not have.
+    // Runs `vtysh -c "<command> json"` and returns its JSON text: for reading BGP state, which the northbound does not
+    // have.
     virtual Awaitable<Result<std::string>> show_json(std::string command) = 0;
 };
 

@@ -23,9 +23,9 @@ struct HealthCondition {
     std::string name;       // "listener"
     HealthScope scope = HealthScope::kInfo;
     HealthState state = HealthState::kOk;
-    std::string message;    // what is the matter
-    std::string remedy;     // what an operator can do
-    SystemTime since{};     // set by the registry when the state changed
+    std::string message;  // what is the matter
+    std::string remedy;   // what an operator can do
+    SystemTime since{};   // set by the registry when the state changed
 };
 
 std::string_view to_string(HealthState state);

@@ -55,8 +55,8 @@ std::string uuid_digits(std::string_view text) {
 Result<std::string> canonical_uuid(std::string_view text) {
     const std::string digits = to_lower(uuid_digits(text));
     if (digits.empty()) {
-        return fail(Code::kInvalidArgument,
-                    "\"{}\" is not a UUID; write e.g. 4c4c4544-0042-3510-8051-b7c04f4d3432", text);
+        return fail(Code::kInvalidArgument, "\"{}\" is not a UUID; write e.g. 4c4c4544-0042-3510-8051-b7c04f4d3432",
+                    text);
     }
     return fmt::format("{}-{}-{}-{}-{}", digits.substr(0, 8), digits.substr(8, 4), digits.substr(12, 4),
                        digits.substr(16, 4), digits.substr(20));

@@ -9,7 +9,8 @@
 
 namespace nett {
 
-// "8-4-4-4-12" lower case, as Linux' product_uuid and iPXE's ${uuid} print it (SMBIOS 3.x section 7.2.1, RFC 4122 text).
+// "8-4-4-4-12" lower case, as Linux' product_uuid and iPXE's ${uuid} print it (SMBIOS 3.x section 7.2.1, RFC 4122
+// text).
 Result<std::string> canonical_uuid(std::string_view text);
 // aa:bb:cc:dd:ee:ff from aa:bb…, aa-bb…, aabb.ccdd.eeff or bare hex, any case.
 Result<std::string> canonical_mac(std::string_view text);

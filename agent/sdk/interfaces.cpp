@@ -14,7 +14,7 @@ constexpr std::size_t kMaxInterfaceName = 15;       // IFNAMSIZ - 1
 // One comma-separated item.
 struct Item {
     bool excluded = false;
-    std::string stem;      // "swp" of a range, or the whole name
+    std::string stem;  // "swp" of a range, or the whole name
     bool is_range = false;
     std::int64_t first = 0;
     std::int64_t last = 0;
@@ -51,7 +51,8 @@ Result<Item> parse_item(std::string_view text) {
     item.stem = std::string(rest);
     const auto dash = rest.rfind('-');
     const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
-    const bool range = dash != std::string_view::npos && dash > 0 && dash + 1 < rest.size() && is_digit(rest[dash - 1]) &&
+    const bool range = dash != std::string_view::npos && dash > 0 && dash + 1 < rest.size() &&
+                       is_digit(rest[dash - 1]) &&
                        std::all_of(rest.begin() + static_cast<std::ptrdiff_t>(dash) + 1, rest.end(), is_digit);
     if (range) {
         auto number_at = dash;
@@ -69,13 +70,16 @@ Result<Item> parse_item(std::string_view text) {
         item.last = *last;
     }
     if (!step.empty()) {
-        if (!range) return fail(Code::kInvalidArgument, "\"{}\": \"step\" goes with a range, e.g. Ethernet0-188 step 4", rest);
+        if (!range)
+            return fail(Code::kInvalidArgument, "\"{}\": \"step\" goes with a range, e.g. Ethernet0-188 step 4", rest);
         auto by = parse_integer(step, 1, kHighestPortNumber);
         if (!by) return fail(std::move(by.error()));
         item.step = *by;
     }
     if (!is_name(range ? item.stem + "0" : item.stem)) {
-        return fail(Code::kInvalidArgument, "\"{}\" is not an interface or a range; write e.g. swp1-48, Ethernet0-188 step 4 or swp1,swp5", trim(text));
+        return fail(Code::kInvalidArgument,
+                    "\"{}\" is not an interface or a range; write e.g. swp1-48, Ethernet0-188 step 4 or swp1,swp5",
+                    trim(text));
     }
     return item;
 }

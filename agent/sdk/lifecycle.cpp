@@ -48,12 +48,18 @@ constexpr std::array kTransitions{
 
 std::string_view name_of(E event) {
     switch (event) {
-        case E::kBoot: return "boot";
-        case E::kConfirm: return "confirm";
-        case E::kReprovision: return "reprovision";
-        case E::kMaintain: return "maintain";
-        case E::kDecommission: return "decommission";
-        case E::kReset: return "reset";
+        case E::kBoot:
+            return "boot";
+        case E::kConfirm:
+            return "confirm";
+        case E::kReprovision:
+            return "reprovision";
+        case E::kMaintain:
+            return "maintain";
+        case E::kDecommission:
+            return "decommission";
+        case E::kReset:
+            return "reset";
     }
     return "";
 }
@@ -71,12 +77,17 @@ BootKind boot_decision(const Machine& machine) {
     if (machine.locked) return BootKind::kDisk;
     switch (machine.state) {
         case S::kNew:
-        case S::kProvisioning: return BootKind::kInstall;
-        case S::kActive: return BootKind::kDisk;
+        case S::kProvisioning:
+            return BootKind::kInstall;
+        case S::kActive:
+            return BootKind::kDisk;
         // The wipe reboots the machine; the request after it installs.
-        case S::kReprovision: return machine.wipe_pending ? BootKind::kWipe : BootKind::kInstall;
-        case S::kMaintenance: return BootKind::kRescue;
-        case S::kDecommission: return BootKind::kErase;
+        case S::kReprovision:
+            return machine.wipe_pending ? BootKind::kWipe : BootKind::kInstall;
+        case S::kMaintenance:
+            return BootKind::kRescue;
+        case S::kDecommission:
+            return BootKind::kErase;
     }
     return BootKind::kDisk;
 }

@@ -2,10 +2,10 @@
 
 #include <atomic>
 
-#include <boost/json/serialize.hpp>
-#include <boost/json/value.hpp>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+#include <boost/json/serialize.hpp>
+#include <boost/json/value.hpp>
 
 namespace nett {
 
@@ -15,20 +15,28 @@ std::atomic<LogFormat> g_format{LogFormat::kText};
 
 spdlog::level::level_enum spdlog_level(LogLevel level) {
     switch (level) {
-        case LogLevel::kDebug: return spdlog::level::debug;
-        case LogLevel::kInfo: return spdlog::level::info;
-        case LogLevel::kWarning: return spdlog::level::warn;
-        case LogLevel::kError: return spdlog::level::err;
+        case LogLevel::kDebug:
+            return spdlog::level::debug;
+        case LogLevel::kInfo:
+            return spdlog::level::info;
+        case LogLevel::kWarning:
+            return spdlog::level::warn;
+        case LogLevel::kError:
+            return spdlog::level::err;
     }
     return spdlog::level::err;
 }
 
 std::string_view level_name(LogLevel level) {
     switch (level) {
-        case LogLevel::kDebug: return "debug";
-        case LogLevel::kInfo: return "info";
-        case LogLevel::kWarning: return "warning";
-        case LogLevel::kError: return "error";
+        case LogLevel::kDebug:
+            return "debug";
+        case LogLevel::kInfo:
+            return "info";
+        case LogLevel::kWarning:
+            return "warning";
+        case LogLevel::kError:
+            return "error";
     }
     return "error";
 }
@@ -62,9 +70,9 @@ std::string format_log_line(LogFormat format, LogLevel level, std::string_view c
     // A message may carry a peer's words: keep one event on one line.
     for (const char c : message) line += (c == '\n' || c == '\r') ? ' ' : c;
     for (const auto& field : fields) {
-        line += fmt::format(" {}={}", field.key,
-                            needs_quotes(field.value) ? boost::json::serialize(boost::json::value(field.value))
-                                                      : field.value);
+        line += fmt::format(
+            " {}={}", field.key,
+            needs_quotes(field.value) ? boost::json::serialize(boost::json::value(field.value)) : field.value);
     }
     return line;
 }

@@ -28,8 +28,7 @@ struct LogField {
     LogField(std::string_view k, const char* v) : key(k), value(v) {}
     LogField(std::string_view k, const Error& e) : key(k), value(e.to_string()) {}
     template <typename T>
-        requires std::is_arithmetic_v<T>
-    LogField(std::string_view k, T v) : key(k), value(fmt::format("{}", v)) {}
+    requires std::is_arithmetic_v<T> LogField(std::string_view k, T v) : key(k), value(fmt::format("{}", v)) {}
 };
 
 // A named source of log lines ("ra", "metadata", "agent"): cheap to copy.

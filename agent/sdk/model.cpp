@@ -1,4 +1,5 @@
-// JSON codecs of the records in the state file. One member list a type: encode() and decode() of each stand side by side.
+// JSON codecs of the records in the state file. One member list a type: encode() and decode() of each stand side by
+// side.
 #include "agent/sdk/model.hpp"
 
 #include <array>
@@ -158,12 +159,18 @@ Result<T> decode_with(std::string_view text, std::string_view what, Read read) {
 
 std::string_view to_string(MachineState state) {
     switch (state) {
-        case MachineState::kNew: return "new";
-        case MachineState::kProvisioning: return "provisioning";
-        case MachineState::kActive: return "active";
-        case MachineState::kReprovision: return "reprovision";
-        case MachineState::kMaintenance: return "maintenance";
-        case MachineState::kDecommission: return "decommission";
+        case MachineState::kNew:
+            return "new";
+        case MachineState::kProvisioning:
+            return "provisioning";
+        case MachineState::kActive:
+            return "active";
+        case MachineState::kReprovision:
+            return "reprovision";
+        case MachineState::kMaintenance:
+            return "maintenance";
+        case MachineState::kDecommission:
+            return "decommission";
     }
     return "";
 }
@@ -180,9 +187,12 @@ Result<MachineState> parse_machine_state(std::string_view text) {
 
 std::string_view to_string(ConfigDelivery delivery) {
     switch (delivery) {
-        case ConfigDelivery::kEmbedded: return "embedded";
-        case ConfigDelivery::kToken: return "token";
-        case ConfigDelivery::kUrl: return "url";
+        case ConfigDelivery::kEmbedded:
+            return "embedded";
+        case ConfigDelivery::kToken:
+            return "token";
+        case ConfigDelivery::kUrl:
+            return "url";
     }
     return "";
 }

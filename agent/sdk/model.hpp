@@ -1,6 +1,7 @@
 // What the state file holds: tenants, machines, artifact sets, BMCs, jobs, with their JSON codecs. Plain values.
 //
-// from_json refuses unknown schema versions (kDataLoss) and ignores unknown members, so that a newer neighbour may add some.
+// from_json refuses unknown schema versions (kDataLoss) and ignores unknown members, so that a newer neighbour may add
+// some.
 #pragma once
 
 #include <cstdint>
@@ -29,8 +30,8 @@ inline constexpr std::string_view kJobKind = "job";
 inline constexpr std::string_view kUuidIndex = "uuid";
 inline constexpr std::string_view kMacIndex = "mac";
 
-// A tenant is found by its client certificate's subject: the CN equals one of `common_names`, or ends in one of `common_name_suffixes`
-// (on a label boundary), or its OU equals one of `organizational_units`.
+// A tenant is found by its client certificate's subject: the CN equals one of `common_names`, or ends in one of
+// `common_name_suffixes` (on a label boundary), or its OU equals one of `organizational_units`.
 struct Tenant {
     std::string name;
     std::vector<std::string> common_names;
@@ -64,22 +65,22 @@ struct BootRecord {
 struct Machine {
     std::string name;
     std::string tenant;
-    std::string uuid;                  // canonical or empty
-    std::vector<std::string> macs;     // canonical
+    std::string uuid;               // canonical or empty
+    std::vector<std::string> macs;  // canonical
     std::string serial;
     MachineState state = MachineState::kNew;
     SystemTime state_since{};
-    bool locked = false;               // no automation changes its state, and it boots its disk
-    bool wipe_pending = false;         // a Reprovision whose wipe has not been served yet
-    std::string artifact_set;          // name of the set it netboots
-    std::string kernel_args;           // appended to the set's command line
+    bool locked = false;        // no automation changes its state, and it boots its disk
+    bool wipe_pending = false;  // a Reprovision whose wipe has not been served yet
+    std::string artifact_set;   // name of the set it netboots
+    std::string kernel_args;    // appended to the set's command line
     ConfigDelivery delivery = ConfigDelivery::kEmbedded;
-    std::string sealed_config;         // SecretBox text, context "machine/<name>/config"; empty: none registered
-    std::string config_sha256;         // of the plaintext, 64 hex digits
+    std::string sealed_config;  // SecretBox text, context "machine/<name>/config"; empty: none registered
+    std::string config_sha256;  // of the plaintext, 64 hex digits
     std::uint64_t config_size = 0;
-    std::vector<PortBinding> ports;    // empty: served to any port
-    std::string bmc;                   // key of its Bmc record, usually the machine's name; empty: none
-    std::uint64_t boots = 0;           // boot requests since it was registered
+    std::vector<PortBinding> ports;  // empty: served to any port
+    std::string bmc;                 // key of its Bmc record, usually the machine's name; empty: none
+    std::uint64_t boots = 0;         // boot requests since it was registered
     BootRecord last_boot;
 };
 
@@ -108,30 +109,30 @@ struct ArtifactSet {
     std::string schematic;     // Image Factory id or empty
     std::string command_line;  // without talos.platform and talos.config
     std::vector<ArtifactFile> files;
-    std::string kernel;        // name of the kernel's file
-    std::string initramfs;     // name of the initramfs' file
-    // Layers that the initramfs' own /extensions.yaml lists (Image Factory: a "schematic" layer); the appended extensions.yaml repeats them,
-    // because it replaces the file. JSON text of an array of layer objects, or empty.
+    std::string kernel;     // name of the kernel's file
+    std::string initramfs;  // name of the initramfs' file
+    // Layers that the initramfs' own /extensions.yaml lists (Image Factory: a "schematic" layer); the appended
+    // extensions.yaml repeats them, because it replaces the file. JSON text of an array of layer objects, or empty.
     std::string extension_layers;
 };
 
 struct Bmc {
     std::string name;
-    std::string endpoint;          // "https://[2001:db8:bc::1]" origin, no path
+    std::string endpoint;  // "https://[2001:db8:bc::1]" origin, no path
     std::string username;
-    std::string sealed_password;   // context "bmc/<name>/password"
-    std::string system_path;       // "/redfish/v1/Systems/1"; empty: the only system
-    std::string ca_file;           // PEM bundle that its certificate must chain to; empty: pin
-    std::string pinned_sha256;     // of its certificate's DER; empty and no CA: pinned at first use
+    std::string sealed_password;  // context "bmc/<name>/password"
+    std::string system_path;      // "/redfish/v1/Systems/1"; empty: the only system
+    std::string ca_file;          // PEM bundle that its certificate must chain to; empty: pin
+    std::string pinned_sha256;    // of its certificate's DER; empty and no CA: pinned at first use
 };
 
 // A job record: written by the API (state "QUEUED") and driven by the plugin that owns its type.
 struct Job {
-    std::string id;        // decimal, ascending, the record's key is zero-padded to 20 digits
-    std::string type;      // "provision"
+    std::string id;    // decimal, ascending, the record's key is zero-padded to 20 digits
+    std::string type;  // "provision"
     std::string machine;
-    std::string state;     // QUEUED, PROBE, POWER_OFF, … DONE, FAILED, CANCELLED, NEEDS_OPERATOR
-    std::string message;   // cause and remedy when it failed or waits
+    std::string state;    // QUEUED, PROBE, POWER_OFF, … DONE, FAILED, CANCELLED, NEEDS_OPERATOR
+    std::string message;  // cause and remedy when it failed or waits
     std::map<std::string, std::string> parameters;  // "image-url"
     std::string progress;  // the owning plugin's own JSON text: attempt, URIs, pre-state, step times
     SystemTime created{};

@@ -7,27 +7,36 @@ namespace nett {
 
 std::string_view to_string(HealthState state) {
     switch (state) {
-        case HealthState::kOk: return "ok";
-        case HealthState::kDegraded: return "degraded";
-        case HealthState::kFailed: return "failed";
+        case HealthState::kOk:
+            return "ok";
+        case HealthState::kDegraded:
+            return "degraded";
+        case HealthState::kFailed:
+            return "failed";
     }
     return "failed";
 }
 
 std::string_view to_string(HealthScope scope) {
     switch (scope) {
-        case HealthScope::kInfo: return "info";
-        case HealthScope::kLocal: return "local";
-        case HealthScope::kShared: return "shared";
+        case HealthScope::kInfo:
+            return "info";
+        case HealthScope::kLocal:
+            return "local";
+        case HealthScope::kShared:
+            return "shared";
     }
     return "info";
 }
 
 std::string_view to_string(Role role) {
     switch (role) {
-        case Role::kViewer: return "viewer";
-        case Role::kOperator: return "operator";
-        case Role::kAdmin: return "admin";
+        case Role::kViewer:
+            return "viewer";
+        case Role::kOperator:
+            return "operator";
+        case Role::kAdmin:
+            return "admin";
     }
     return "viewer";
 }

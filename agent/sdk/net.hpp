@@ -55,7 +55,8 @@ public:
     // No error when it is already absent.
     virtual Result<void> remove_address(std::string_view interface, const InterfaceAddress& address) = 0;
 
-    // An unreachable-by-silence route that anchors an aggregate for BGP (RTN_BLACKHOLE, protocol static, metric kAggregateMetric).
+    // An unreachable-by-silence route that anchors an aggregate for BGP (RTN_BLACKHOLE, protocol static, metric
+    // kAggregateMetric).
     virtual Result<void> put_blackhole(const Prefix6& prefix) = 0;
     virtual Result<void> remove_blackhole(const Prefix6& prefix) = 0;
     virtual Result<bool> has_blackhole(const Prefix6& prefix) const = 0;

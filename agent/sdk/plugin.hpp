@@ -1,8 +1,8 @@
 // The plugin ABI: a plugin is one shared object that exports one const descriptor, `nett_plugin`.
 //
-// The loader (agent/core/loader) checks magic, abi_version and build_id, in this order, before anything else is touched, and never
-// unloads a plugin. No exception crosses the boundary: the functions below are called inside the host's catch-all, which
-// turns an escaped exception into a failed plugin and a health condition.
+// The loader (agent/core/loader) checks magic, abi_version and build_id, in this order, before anything else is
+// touched, and never unloads a plugin. No exception crosses the boundary: the functions below are called inside the
+// host's catch-all, which turns an escaped exception into a failed plugin and a health condition.
 #pragma once
 
 #include <chrono>
@@ -30,8 +30,8 @@ namespace nett {
 
 // What the host lends to a plugin. Every reference outlives the plugin.
 struct Host {
-    asio::any_io_executor loop;      // the decision loop: one thread; start/reconfigure/stop and all callbacks run here
-    asio::any_io_executor io;        // a small pool for TLS and file serving; use strands there
+    asio::any_io_executor loop;  // the decision loop: one thread; start/reconfigure/stop and all callbacks run here
+    asio::any_io_executor io;    // a small pool for TLS and file serving; use strands there
     const Clock& clock;
     EventBus& events;
     HealthRegistry& health;
@@ -47,8 +47,8 @@ class Plugin {
 public:
     virtual ~Plugin() = default;
 
-    // Brings the plugin to life with its node of the configuration (already validated). Ready when it returns: sockets are
-    // bound. On error nothing is left behind.
+    // Brings the plugin to life with its node of the configuration (already validated). Ready when it returns: sockets
+    // are bound. On error nothing is left behind.
     virtual Awaitable<Result<void>> start(const ConfigNode& config) = 0;
     // Applies a new configuration without dropping what need not drop. On error the old one is still in force.
     virtual Awaitable<Result<void>> reconfigure(const ConfigNode& config) = 0;
@@ -71,14 +71,15 @@ struct PluginDescriptor {
     const char* build_id;  // kBuildId of agent/sdk/build_id.hpp, compiled into the plugin
     const char* name;      // "ra"; the configuration node is `plugin <name>`
     const char* version;
-    const char* summary;   // one line for `show plugins` and `?`
+    const char* summary;  // one line for `show plugins` and `?`
     // The plugin's configuration commands, in the order of `show running-config`. The first opens the plugin's node:
     // {"", "plugin ra", …, enters "ra"}.
     std::vector<ConfigCommand> (*config_commands)();
     // Checks the plugin's node; all findings at once. Pure but for reading files that the configuration names.
     std::vector<Diagnostic> (*validate)(const ConfigEntry& plugin, const CheckEnvironment& environment);
     std::unique_ptr<Plugin> (*create)(const Host& host);
-    // Plugins start in ascending order of this and stop in descending: what announces a service starts last and stops first.
+    // Plugins start in ascending order of this and stop in descending: what announces a service starts last and stops
+    // first.
     int start_rank = 50;
 };
 

@@ -16,17 +16,17 @@ namespace nett {
 // The one set of error classes; mapped once to gRPC codes (agent/api/status.cpp) and once to HTTP statuses
 // (plugins/metadata). Meanings follow google.rpc.Code, so that the mapping to gRPC is by name.
 enum class Code {
-    kInvalidArgument,     // the caller's input is wrong whatever the state of the system
+    kInvalidArgument,  // the caller's input is wrong whatever the state of the system
     kNotFound,
     kAlreadyExists,
     kFailedPrecondition,  // right input, wrong state: the remedy is in the message
     kPermissionDenied,
     kUnauthenticated,
-    kResourceExhausted,   // a quota or a named limit
-    kAborted,             // a concurrent change won; try again
-    kUnavailable,         // a peer or a daemon is not there now; level-triggered code tries again by itself
+    kResourceExhausted,  // a quota or a named limit
+    kAborted,            // a concurrent change won; try again
+    kUnavailable,        // a peer or a daemon is not there now; level-triggered code tries again by itself
     kDeadlineExceeded,
-    kDataLoss,            // stored bytes do not fit their digest or schema
+    kDataLoss,  // stored bytes do not fit their digest or schema
     kUnimplemented,
     kInternal,
 };
@@ -56,19 +56,21 @@ tl::unexpected<Error> fail(Code code, fmt::format_string<Args...> format, Args&&
 }
 
 // Passes an error of another Result on.
-inline tl::unexpected<Error> fail(Error error) { return tl::unexpected<Error>(std::move(error)); }
+inline tl::unexpected<Error> fail(Error error) {
+    return tl::unexpected<Error>(std::move(error));
+}
 
 }  // namespace nett
 
 // NETT_TRY(expression): returns the error of a Result<…> from the enclosing function; for functions returning Result.
-#define NETT_TRY(expression)                                              \
-    do {                                                                  \
-        auto nett_try_result = (expression);                              \
+#define NETT_TRY(expression)                                                           \
+    do {                                                                               \
+        auto nett_try_result = (expression);                                           \
         if (!nett_try_result) return ::nett::fail(std::move(nett_try_result.error())); \
     } while (false)
 // The same in a coroutine.
-#define NETT_CO_TRY(expression)                                              \
-    do {                                                                     \
-        auto nett_try_result = (expression);                                 \
+#define NETT_CO_TRY(expression)                                                           \
+    do {                                                                                  \
+        auto nett_try_result = (expression);                                              \
         if (!nett_try_result) co_return ::nett::fail(std::move(nett_try_result.error())); \
     } while (false)

@@ -8,8 +8,8 @@
 
 namespace nett {
 
-// Thread-safe. `context` is bound as associated data (e.g. "machine/node-1/config"): a sealed value moved to another record
-// does not open.
+// Thread-safe. `context` is bound as associated data (e.g. "machine/node-1/config"): a sealed value moved to another
+// record does not open.
 class SecretBox {
 public:
     virtual ~SecretBox() = default;

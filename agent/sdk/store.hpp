@@ -1,9 +1,9 @@
 // The state file: one SQLite database (WAL, synchronous=FULL) shared by all plugins, owned by the agent.
 //
-// State is records: (kind, key) → JSON text, each with the revision of its last change. Every change goes through commit(),
-// which gives the whole transaction the next revision; watchers, replication and caches follow revisions. The shape is that of
-// etcd's key space on purpose (compare-and-swap, revisions, watch), so that several agents can share state later.
-// An acknowledged commit is on disk. Reads never leave the process.
+// State is records: (kind, key) → JSON text, each with the revision of its last change. Every change goes through
+// commit(), which gives the whole transaction the next revision; watchers, replication and caches follow revisions. The
+// shape is that of etcd's key space on purpose (compare-and-swap, revisions, watch), so that several agents can share
+// state later. An acknowledged commit is on disk. Reads never leave the process.
 #pragma once
 
 #include <cstdint>
@@ -25,8 +25,8 @@ using Revision = std::uint64_t;
 struct Record {
     std::string kind;
     std::string key;
-    std::string value;        // JSON text
-    Revision revision = 0;    // of its last change
+    std::string value;      // JSON text
+    Revision revision = 0;  // of its last change
 };
 
 // An index entry: finds records of a kind by a value other than their key ("uuid", "mac"). Unique within (kind, index):
@@ -86,8 +86,8 @@ public:
     virtual Result<std::vector<Change>> changes(Revision since, std::size_t limit) const = 0;
     virtual Revision revision() const = 0;
 
-    // Writes on the store's own worker; resumes the caller on its executor once the change is durable. kAborted: a compare
-    // failed, read again and retry. Concurrent commits share one fsync.
+    // Writes on the store's own worker; resumes the caller on its executor once the change is durable. kAborted: a
+    // compare failed, read again and retry. Concurrent commits share one fsync.
     virtual Awaitable<Result<Revision>> commit(Transaction transaction) = 0;
 
     // Called on the loop thread for each change, in revision order, after it is durable.
@@ -95,8 +95,8 @@ public:
 };
 
 // Read-modify-write with retry: reads (kind, key), lets `change` edit the value, and commits under a compare; again on
-// kAborted, at most kMaxUpdateAttempts times. `change` gets the record (nullopt if absent) and returns the Put, or an error
-// that ends the update, or nullopt when nothing is to be written.
+// kAborted, at most kMaxUpdateAttempts times. `change` gets the record (nullopt if absent) and returns the Put, or an
+// error that ends the update, or nullopt when nothing is to be written.
 inline constexpr int kMaxUpdateAttempts = 16;  // more losers in a row than two cores can produce
 using RecordEdit = std::function<Result<std::optional<Transaction::Put>>(const std::optional<Record>&)>;
 Awaitable<Result<Revision>> update_record(Store& store, std::string kind, std::string key, std::string actor,

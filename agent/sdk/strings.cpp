@@ -84,9 +84,9 @@ private:
 };
 
 Error system_error(int number, const std::string& path) {
-    const Code code = number == ENOENT                        ? Code::kNotFound
+    const Code code = number == ENOENT                      ? Code::kNotFound
                       : number == EACCES || number == EPERM ? Code::kPermissionDenied
-                                                              : Code::kInternal;
+                                                            : Code::kInternal;
     return Error{code, std::strerror(number), path};
 }
 

@@ -24,7 +24,8 @@ std::string to_hex(std::string_view bytes);
 // Lower-case hex SHA-256 of bytes.
 std::string sha256_hex(std::string_view bytes);
 
-// A regular file's bytes; kNotFound, kPermissionDenied or kResourceExhausted (larger than `limit`), with the path as context.
+// A regular file's bytes; kNotFound, kPermissionDenied or kResourceExhausted (larger than `limit`), with the path as
+// context.
 Result<std::string> read_file(const std::string& path, std::size_t limit);
 
 }  // namespace nett
