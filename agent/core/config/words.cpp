@@ -68,8 +68,7 @@ Result<std::vector<Word>> split_words(std::string_view line) {
 
 std::string quote_text(std::string_view text) {
     const bool plain = !text.empty() && text.front() != '"' && !is_blank(text.front()) && !is_blank(text.back()) &&
-                       text.find('|') == std::string_view::npos && text.find(" \"") == std::string_view::npos &&
-                       text.find("\t\"") == std::string_view::npos;
+                       text.find(" \"") == std::string_view::npos && text.find("\t\"") == std::string_view::npos;
     if (plain) return std::string(text);
     std::string out = "\"";
     for (const char c : text) {
