@@ -179,6 +179,10 @@ public:
     void release(std::string owner) override {
         zebra_work_.release(owner, zebra_->status().in_sync);
         bgpd_work_.release(owner, bgpd_->status().in_sync);
+        // A daemon that nobody needs any more has no health.
+        health_.forget("frr");
+        if (zebra_work_.wanted() && zebra_->status().reconciles > 0) report_health(FrrDaemon::kZebra, zebra_->status());
+        if (bgpd_work_.wanted() && bgpd_->status().reconciles > 0) report_health(FrrDaemon::kBgpd, bgpd_->status());
     }
 
     FrrDaemonStatus status(FrrDaemon daemon) const override { return reconciler(daemon).status(); }

@@ -96,6 +96,7 @@ TEST_F(FrrAdapterTest, AReleasedOwnersEntriesStay) {
     adapter_->declare_prefix_list("a", gate(true));
     ASSERT_TRUE(run_until([&] { return in_sync(); }));
     adapter_->release("a");
+    EXPECT_TRUE(health_.conditions().empty());
     adapter_->stop();
     EXPECT_EQ(0u, count("commit all"));
     EXPECT_EQ(0u, count("edit -1"));
