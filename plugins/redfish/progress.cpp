@@ -107,7 +107,8 @@ void take_lists(const json::object& object, Reader& reader, Progress& out) {
             out.history.push_back(entry);
         }
     }
-    if (out.slot >= out.slots.size() && out.slot > 0) reader.broken("slot");
+    const bool needs_slot = out.step > Step::kProbe && out.step <= Step::kCleanup;
+    if (out.slot >= out.slots.size() && (needs_slot || out.slot > 0)) reader.broken("slot");
 }
 
 // One list of the plain members for both directions.

@@ -45,6 +45,27 @@ void begin_probe(JobState& state);
 std::optional<Action> decide_probe(JobState& state, const JobView& view);
 void absorb_probe(JobState& state, const JobView& view, const Reply& reply);
 
+// ---- What the steps want, and how they ask for it (provision_requests.cpp) ----
+
+// One step's control loop as data. The functions need the readings that the flags name.
+struct ChangeStep {
+    bool reads_system = false;
+    bool reads_media = false;
+    Step next = Step::kDone;
+    std::chrono::seconds window{10};
+    bool (*converged)(const JobState&) = nullptr;
+    Result<Request> (*request)(const JobState&) = nullptr;
+};
+
+// Of POWER_OFF, EJECT, INSERT, OVERRIDE, POWER_ON and CLEANUP.
+ChangeStep change_of(const Progress& progress);
+bool is_off(const JobState& state);
+bool is_inserted(const JobState& state);
+// Armed for the next boot, to the target that PROBE chose.
+bool is_overridden(const JobState& state);
+Request clear_override_request(const JobState& state);
+const MediaSlot& slot_of(const Progress& progress);
+
 // ---- Steps that change something (provision_change.cpp) ----
 
 std::optional<Action> decide_change(JobState& state, const JobView& view);

@@ -459,6 +459,9 @@ TEST(Provision, ProgressSurvivesItsText) {
     EXPECT_EQ(decode_progress(encode_progress(play.progress)).value(), play.progress);
     EXPECT_EQ(decode_progress(R"({"schema":2})").error().code, Code::kDataLoss);
     EXPECT_EQ(decode_progress("]").error().code, Code::kDataLoss);
+    Progress slotless;
+    slotless.step = Step::kInsert;
+    EXPECT_EQ(decode_progress(encode_progress(slotless)).error().code, Code::kDataLoss);
     EXPECT_EQ(decode_progress("").value(), Progress{});
 }
 
