@@ -144,12 +144,13 @@ class Demo:
 
 _LOOK_AROUND = """
 The lab is up. To look around:
-  {prefix}tests/lab/enter {home} nettsh                                   the shell; try ?, Tab, show machines, show health
+  {prefix}tests/lab/enter {home} nettsh                             the shell; try ?, Tab, show machines, show health
   {prefix}tests/lab/enter {home} nettsh -c "machine {machine} state reprovision"
+  {prefix}tests/lab/reset-button {machine}                          then watch it being wiped and installed again
   {prefix}tests/lab/enter tor-a nettsh -c "show running-config"
   {prefix}tests/lab/enter tor-a vtysh -c "show bgp ipv6 unicast"
   {prefix}tests/lab/enter tor-b ip -6 route
-  tail -f {folder}/{machine}/log/console.log                        the machine's console
+  tail -f {folder}/{machine}/log/console.log            the machine's console
 Logs are in {folder}/*/log. ./demo --down removes it all."""
 
 

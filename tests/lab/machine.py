@@ -7,6 +7,7 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 
 from . import netns, wait
 from .fabric import TORS
@@ -14,6 +15,8 @@ from .fabric import TORS
 _QEMU = "/usr/bin/qemu-system-x86_64"
 _FIRMWARE = "/usr/share/OVMF/OVMF_CODE_4M.fd"
 _VARIABLES = "/usr/share/OVMF/OVMF_VARS_4M.fd"
+# The second command wakes a machine that has powered itself off.
+RESET = ("system_reset", "cont")
 _FIRMWARE_SPEAKS = re.compile(r"BdsDxe|UEFI|Boot[0-9]{4}")
 
 
@@ -100,10 +103,10 @@ class Machine:
         return arguments
 
     def reset(self):
-        """The reset button, which also wakes a machine that has powered itself off. What the console says from now on is found
+        """The reset button. What the console says from now on is found
         with console(since=the returned position)."""
         position = self.console_position()
-        self._qmp("system_reset", "cont")
+        self._qmp(*RESET)
         return position
 
     def powered_off(self):
@@ -129,19 +132,27 @@ class Machine:
         return wait.until(f"{self.name}'s console shows {pattern!r} (console: {self.console_path})", found, within, every=0.1)
 
     def _qmp(self, *commands):
-        """Runs commands on QEMU's control socket; returns what the last one returned."""
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as control:
-            control.settimeout(5)
-            control.connect(str(self._qmp_path))
-            stream = control.makefile("rw", encoding="utf-8", newline="\n")
-            stream.readline()  # the greeting
-            for execute in ("qmp_capabilities", *commands):
-                stream.write(json.dumps({"execute": execute}) + "\n")
-                stream.flush()
-                while True:
-                    answer = json.loads(stream.readline())
-                    if "error" in answer:
-                        raise RuntimeError(f"QEMU refused {execute}: {answer['error'].get('desc')}")
-                    if "return" in answer:
-                        break
-            return answer["return"]
+        return qmp(self._qmp_path, *commands)
+
+
+def qmp(path, *commands):
+    """Runs commands on a QEMU's control socket; returns what the last one returned."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as control:
+        control.settimeout(5)
+        control.connect(str(path))
+        stream = control.makefile("rw", encoding="utf-8", newline="\n")
+        stream.readline()  # the greeting
+        for execute in ("qmp_capabilities", *commands):
+            stream.write(json.dumps({"execute": execute}) + "\n")
+            stream.flush()
+            while True:
+                answer = json.loads(stream.readline())
+                if "error" in answer:
+                    raise RuntimeError(f"QEMU refused {execute}: {answer['error'].get('desc')}")
+                if "return" in answer:
+                    break
+        return answer["return"]
+
+
+if __name__ == "__main__":
+    qmp(sys.argv[1], *RESET)
