@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <cstdint>
 #include <cstring>
 #include <mutex>
 
@@ -10,9 +11,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
 #include <grpcpp/grpcpp.h>
 
-#include "agent/sdk/strings.hpp"
 #include "nett.grpc.pb.h"
 
 namespace nett::cli {
@@ -21,46 +22,45 @@ namespace {
 
 constexpr auto kCompletionTime = std::chrono::seconds(2);  // a key press waits no longer
 
-tl::unexpected<Error> unreachable(const std::string& socket, int number) {
+std::string unreachable(const std::string& socket, int number) {
     switch (number) {
         case ENOENT:
         case ECONNREFUSED:
-            return fail(
-                Code::kUnavailable,
+            return fmt::format(
                 "no agent listens at {}; start it with \"systemctl start nettd\", or name its socket with --socket",
                 socket);
         case EACCES:
-            return fail(Code::kPermissionDenied, "you may not use {}; run nettsh as root or join the socket's group",
-                        socket);
+            return fmt::format("you may not use {}; run nettsh as root or join the socket's group", socket);
         default:
-            return fail(Code::kUnavailable, "cannot connect to {}: {}", socket, std::strerror(number));
+            return fmt::format("cannot connect to {}: {}", socket, std::strerror(number));
     }
 }
 
 // gRPC retries silently and reports little; one plain connect tells what is wrong.
-Result<void> probe(const std::string& socket) {
+tl::expected<void, std::string> probe(const std::string& socket) {
     sockaddr_un address = {};
     address.sun_family = AF_UNIX;
     if (socket.size() >= sizeof(address.sun_path)) {
-        return fail(Code::kInvalidArgument, "the socket's path is longer than {} bytes: {}",
-                    sizeof(address.sun_path) - 1, socket);
+        return tl::unexpected(
+            fmt::format("the socket's path is longer than {} bytes: {}", sizeof(address.sun_path) - 1, socket));
     }
     std::memcpy(address.sun_path, socket.data(), socket.size());
     const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0) return unreachable(socket, errno);
+    if (fd < 0) return tl::unexpected(unreachable(socket, errno));
     const int connected = ::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address));
     const int number = errno;
     close(fd);
-    if (connected != 0) return unreachable(socket, number);
+    if (connected != 0) return tl::unexpected(unreachable(socket, number));
     return {};
 }
 
-Result<std::string> random_name() {
-    std::string bytes(16, '\0');
-    if (getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
-        return fail(Code::kInternal, "no random numbers: {}", std::strerror(errno));
+// 128 random bits: nobody else's session is met by accident.
+tl::expected<std::string, std::string> random_name() {
+    std::uint64_t bits[2] = {};
+    if (getrandom(bits, sizeof(bits), 0) != static_cast<ssize_t>(sizeof(bits))) {
+        return tl::unexpected(fmt::format("no random numbers: {}", std::strerror(errno)));
     }
-    return to_hex(bytes);
+    return fmt::format("{:016x}{:016x}", bits[0], bits[1]);
 }
 
 std::string explain(const grpc::Status& status, const std::string& socket) {
@@ -95,10 +95,10 @@ Client::Client(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Client::Client(Client&&) noexcept = default;
 Client::~Client() = default;
 
-Result<Client> Client::connect(const std::string& socket) {
-    NETT_TRY(probe(socket));
+tl::expected<Client, std::string> Client::connect(const std::string& socket) {
+    if (auto reached = probe(socket); !reached) return tl::unexpected(std::move(reached.error()));
     auto name = random_name();
-    if (!name) return fail(std::move(name.error()));
+    if (!name) return tl::unexpected(std::move(name.error()));
     grpc::ChannelArguments arguments;
     arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
     // A show of a large fabric is one message.

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "agent/sdk/result.hpp"
+#include <tl/expected.hpp>
 
 namespace nett::cli {
 
@@ -32,8 +32,8 @@ struct Suggestions {
 // One session with the agent behind a Unix socket. One thread, but for interrupt().
 class Client {
 public:
-    // kUnavailable or kPermissionDenied with the remedy when nobody listens at `socket`.
-    static Result<Client> connect(const std::string& socket);
+    // The error says why nobody answers at `socket`, and the remedy.
+    static tl::expected<Client, std::string> connect(const std::string& socket);
     Client(Client&&) noexcept;
     ~Client();
 

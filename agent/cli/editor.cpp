@@ -2,13 +2,11 @@
 
 #include <cstdio>
 #include <cstdlib>
-#include <string_view>
 
 #include <histedit.h>
 #include <sys/stat.h>
 
 #include "agent/cli/completer.hpp"
-#include "agent/sdk/strings.hpp"
 
 namespace nett::cli {
 
@@ -124,7 +122,8 @@ std::optional<std::string> Editor::read_line(const std::string& prompt) {
     el_set(impl_->edit, EL_PREP_TERM, 1);
     const char* line = el_gets(impl_->edit, &length);
     if (line == nullptr || length <= 0) return std::nullopt;
-    std::string text(trim(std::string_view(line, static_cast<std::size_t>(length))));
+    std::string text(line, static_cast<std::size_t>(length));
+    text.erase(text.find_last_not_of(" \t\r\n") + 1);
     if (!text.empty()) impl_->remember(text);
     return text;
 }

@@ -11,12 +11,12 @@
 
 #include <unistd.h>
 
+#include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
 #include "agent/cli/client.hpp"
 #include "agent/cli/editor.hpp"
 #include "agent/cli/pager.hpp"
-#include "agent/sdk/strings.hpp"
 
 namespace nett::cli {
 namespace {
@@ -30,13 +30,11 @@ struct Options {
     bool json = false;
 };
 
-void print_error(const std::string& error) {
+// "% " and the message; its further lines are indented.
+void print_error(std::string error) {
     std::fflush(stdout);
-    bool first = true;
-    for (const auto line : split(error, '\n')) {
-        std::fprintf(stderr, "%s%.*s\n", first ? "% " : "  ", static_cast<int>(line.size()), line.data());
-        first = false;
-    }
+    for (auto at = error.find('\n'); at != std::string::npos; at = error.find('\n', at + 1)) error.insert(at + 1, "  ");
+    std::fprintf(stderr, "%% %s\n", error.c_str());
 }
 
 void print_plain(const std::string& text) {
@@ -148,7 +146,7 @@ int run(const Options& options) {
     block_signals();
     auto client = Client::connect(options.socket);
     if (!client) {
-        print_error(client.error().to_string());
+        print_error(client.error());
         return kUnreachable;
     }
     const bool interactive =

@@ -182,7 +182,7 @@ struct Shell::Impl {
         const auto list = available(configuring);
         auto outcome = match(list, piped->command);
         if (!outcome.match) co_return fail(Code::kInvalidArgument, "{}", outcome.mismatch.message);
-        const auto command = list[outcome.match->index];
+        const auto& command = list[outcome.match->index];
         if (caller.role < command->role) {
             co_return fail(Code::kPermissionDenied, "\"{}\" needs the role {}; {} is {}", command->pattern.id(),
                            to_string(command->role), caller.actor, to_string(caller.role));
