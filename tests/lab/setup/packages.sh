@@ -60,6 +60,7 @@ package_list() {
 		clang-format
 		clang-tidy
 		shellcheck                # the scripts of the set-up, the lab and the packaging
+		systemd                   # systemd-analyze: the units that the packages install
 
 		[lab]
 		iproute2                  # namespaces, links, addresses
