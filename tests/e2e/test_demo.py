@@ -7,10 +7,11 @@ import subprocess
 
 import pytest
 
-from tests.lab import netns
+from tests.lab import fabric, netns
 from tests.lab.build import SOURCE
 
-PREFIX = "nettest-"
+# Not the integration tests': the logs of their lab stay.
+PREFIX = "nette2e-"
 BUILD = os.environ.get("NETT_BUILD", str(SOURCE / "build" / "check"))
 
 
@@ -23,6 +24,8 @@ def demo(*arguments):
 def told():
     """The output of one demo whose lab stays up for the tests of this module."""
     done = demo("--build", BUILD, "--keep")
+    if done.returncode != 0:
+        fabric.stop_nodes(PREFIX)  # and not `--down`: the logs stay
     assert done.returncode == 0, done.stdout
     yield done.stdout
     demo("--down")

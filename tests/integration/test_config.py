@@ -85,7 +85,7 @@ def test_the_running_configuration_is_a_file_that_gives_the_same_running_configu
         assert instance.nettsh("show running-config").stdout == shown
 
 
-def test_a_commit_takes_effect_and_a_rollback_takes_it_back(world):
+def test_a_commit_takes_effect_and_another_one_takes_it_back(world):
     tor, server = world.agents["tor-a"], world.servers[1]
     before = tor.nettsh("show running-config").stdout
     tor.nettsh("configure terminal", "plugin ra", "preferred-lifetime 200", "commit", "end")

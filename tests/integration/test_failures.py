@@ -1,5 +1,6 @@
 """Daemons die, and the fabric goes on: each test kills one thing and looks at what the others see."""
 
+import signal
 import time
 
 from tests.lab import frr, wait
@@ -61,6 +62,16 @@ def test_machines_reach_the_other_metadata_host_when_one_agent_is_killed(world):
     wait.until("both ToRs have moved to meta-2", lambda: all(world.fabric.anycast_next_hop(tor) == "fab-meta-2" for tor in TORS),
                within=LEASE_SECONDS + 1)
     assert world.servers[3].fetch(ANY_MACHINE, world.tenant).status == 404
+
+
+def test_the_address_leaves_the_fabric_within_the_lease_when_the_agent_hangs(world):
+    world.home.process.signal(signal.SIGSTOP)
+    try:
+        wait.until("both ToRs have moved to meta-2", lambda: all(world.fabric.anycast_next_hop(tor) == "fab-meta-2" for tor in TORS),
+                   within=LEASE_SECONDS + 1)
+    finally:
+        world.home.process.signal(signal.SIGCONT)
+    wait.until("both ToRs prefer meta-1 again", lambda: all(world.fabric.anycast_next_hop(tor) == "fab-meta-1" for tor in TORS), within=10)
 
 
 def test_ports_go_on_when_a_tors_agent_is_killed_and_started_again(world):

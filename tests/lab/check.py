@@ -101,6 +101,8 @@ def main():
     print(f"\n{steps.elapsed() / 60:.1f} minutes")
     for name in totals.failures:
         print(f"failed: {name}")
+    if totals.failures:
+        print(f"logs: {build}/check-build.log, {build}/meson-logs, /var/tmp/nettest-lab/*/log, /var/tmp/nette2e-lab/*/log")
     print(totals.line())
     return 1 if totals.failed or not totals.passed else 0
 

@@ -169,7 +169,8 @@ def options_of(arguments):
 def main(arguments):
     options = options_of(arguments)
     if options.down:
-        fabric_module.remove(options.prefix)
+        with fabric_module.lock(options.prefix):
+            fabric_module.remove(options.prefix)
         print("The lab is gone.")
         return 0
     steps = Steps(first=3, started=float(os.environ.get("NETT_STARTED", time.time())))

@@ -30,7 +30,7 @@ class Lab:
         self.folder = lab_folder(prefix)
         self.processes = []
         self.nodes = {}
-        self._lock = _lock(prefix)
+        self._lock = lock(prefix)
         remove(prefix)
         self.folder.mkdir(parents=True, mode=0o755)
         # Sourced by `enter`: how the lab's nodes find what is not installed, the build's nettsh for one.
@@ -71,16 +71,16 @@ def remove(prefix):
     shutil.rmtree(lab_folder(prefix), ignore_errors=True)
 
 
-def _lock(prefix):
-    """One run at a time for each prefix: a second one would take down the first one's lab."""
-    lock = open(f"/run/{prefix}lab.lock", "w", encoding="ascii")  # pylint: disable=consider-using-with
+def lock(prefix):
+    """One run at a time for each prefix: a second one would take down the first one's lab. Returns a file; closing it unlocks."""
+    file = open(f"/run/{prefix}lab.lock", "w", encoding="ascii")  # pylint: disable=consider-using-with
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise RuntimeError(f"another run with the prefix {prefix} is working on its lab; wait for its end") from None
-    lock.write(f"{os.getpid()}\n")
-    lock.flush()
-    return lock
+    file.write(f"{os.getpid()}\n")
+    file.flush()
+    return file
 
 
 class Fabric:
