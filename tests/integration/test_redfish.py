@@ -61,6 +61,8 @@ def test_a_job_goes_on_after_the_agent_was_killed_in_the_middle_of_a_change(worl
     bmc.control("release")
     world.home.start()
     wait_state(world, job, "BOOT_WAIT")
+    # Meanwhile the fabric led to the other metadata host, which does not know the machine.
+    story.wait_anycast(world.fabric)
     assert ask_for_boot(world, "bare-2").status == 200
     wait_state(world, job, "DONE")
     # What had its effect is not asked for again.
