@@ -135,7 +135,7 @@ Answer cancel(Inventory& inventory, CommandCall call) {
 template <typename T>
 json::object shown(const Stored<T>& stored) {
     auto object = to_json(stored.value).as_object();
-    object.erase("version");
+    object.stable_erase("version");
     object["revision"] = stored.revision;
     return object;
 }
@@ -245,7 +245,7 @@ json::object public_json(const Stored<Tenant>& stored) {
 
 json::object public_json(const Stored<Machine>& stored) {
     auto object = shown(stored);
-    object.erase("sealed_config");
+    object.stable_erase("sealed_config");
     return object;
 }
 
@@ -255,14 +255,14 @@ json::object public_json(const Stored<UnknownMachine>& stored) {
 
 json::object public_json(const Stored<ArtifactSet>& stored) {
     auto object = shown(stored);
-    object.erase("set_version");
+    object.stable_erase("set_version");
     object["version"] = stored.value.version;
     return object;
 }
 
 json::object public_json(const Stored<Bmc>& stored) {
     auto object = shown(stored);
-    object.erase("sealed_password");
+    object.stable_erase("sealed_password");
     const auto& bmc = stored.value;
     object["trust"] = !bmc.ca_file.empty() ? "CA" : !bmc.pinned_sha256.empty() ? "pinned" : "first use";
     return object;

@@ -34,6 +34,7 @@ TEST_F(InventoryCommandsTest, ShowMachinesIsATable) {
     const auto& row = output.data.as_array().at(0).as_object();
     for (const auto& column : output.columns) EXPECT_TRUE(row.contains(column.key)) << column.key;
     EXPECT_EQ(row.at("name"), "node-1");
+    EXPECT_EQ(row.begin()->key(), "name") << "what goes in comes out in the same order";
     EXPECT_EQ(row.at("state"), "new");
 }
 
