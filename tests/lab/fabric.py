@@ -121,6 +121,13 @@ class Fabric:
                 return words[words.index("dev") + 1]
         return None
 
+    def anycast_installed(self, tor):
+        """Whether the ToR's kernel route is the one that its bgpd asked for. After a restart zebra finds the route of its former life
+        in the kernel; until bgpd has told it anew (administrative distance 20), that one would not follow a withdrawal."""
+        routes = self.frr[tor].vtysh_json(f"show ipv6 route {frr.META}/128").get(f"{frr.META}/128", [])
+        return any(route.get("protocol") == "bgp" and route.get("distance") == 20 and route.get("selected") and route.get("installed")
+                   for route in routes)
+
     def anycast_announcers(self, tor):
         """From how many neighbours the ToR has a path for META::1."""
         return len(self.frr[tor].vtysh_json(f"show bgp ipv6 unicast {frr.META}/128").get("paths", []))

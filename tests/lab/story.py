@@ -68,7 +68,8 @@ def wait_anycast(fabric, within=20):
     for tor in TORS:
         wait.until(f"every metadata host announces {frr.META}/128 to {tor}",
                    lambda t=tor: fabric.anycast_announcers(t) == len(METAS), within, every=0.2)
-        wait.until(f"{tor} has learned {frr.META}/128 from {HOME}", lambda t=tor: fabric.anycast_next_hop(t) == f"fab-{HOME}", within)
+        wait.until(f"{tor} has learned {frr.META}/128 from {HOME}",
+                   lambda t=tor: fabric.anycast_next_hop(t) == f"fab-{HOME}" and fabric.anycast_installed(t), within, every=0.2)
     for tor, aggregate in TORS.items():
         wait.until(f"{HOME} has learned {tor}'s aggregate {aggregate}", lambda a=aggregate: fabric.lab.nodes[HOME].routes_to(a), within)
 
