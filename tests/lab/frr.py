@@ -114,7 +114,14 @@ class Frr:
         self._processes.pop(daemon).kill()
 
     def start_daemon(self, daemon):
-        """Starts one daemon that was killed and gives it its configuration, as watchfrr does."""
+        """Starts one daemon that was killed and gives it its configuration, as watchfrr does: for zebra it restarts all of
+        them. (A bgpd that lives through two restarts of zebra in short order can leave zebra without the best route: FRR 10.3,
+        "Failed to enqueue dataplane install".)"""
+        if daemon == "zebra":
+            for process in self._processes.values():
+                process.stop()
+            self.start()
+            return
         self._start_daemon(daemon)
         self._wait_for(daemon)
         self.node.run("/usr/bin/vtysh", "-b", "-n", "-d", daemon)
@@ -123,10 +130,6 @@ class Frr:
         for daemon in _DAEMONS:
             if daemon not in self._processes or not self._processes[daemon].running():
                 self.start_daemon(daemon)
-
-    def restart(self, daemon):
-        self.kill(daemon)
-        self.start_daemon(daemon)
 
     def vtysh(self, *commands):
         arguments = [word for command in commands for word in ("-c", command)]
