@@ -43,7 +43,8 @@ std::string to_base64(std::string_view bytes) {
     return out;
 }
 
-// nullopt when it is not base64 with its padding.
+// nullopt when it is not exactly what to_base64() writes: OpenSSL alone would let blanks around it and the unused bits
+// of its last digit pass (RFC 4648 section 3.5).
 std::optional<std::string> from_base64(std::string_view text) {
     if (text.empty() || text.size() % 4 != 0) return std::nullopt;
     std::string out(text.size() / 4 * 3, '\0');
@@ -52,6 +53,7 @@ std::optional<std::string> from_base64(std::string_view text) {
     // EVP_DecodeBlock counts the padding as zero bytes.
     const auto padding = static_cast<std::size_t>(text.ends_with("==") ? 2 : text.ends_with("=") ? 1 : 0);
     out.resize(static_cast<std::size_t>(size) - padding);
+    if (to_base64(out) != text) return std::nullopt;
     return out;
 }
 
