@@ -55,7 +55,8 @@ def build():
 
 @pytest.fixture(scope="session")
 def lab(build):
-    with fabric.Lab("nettest-", build.environment()) as made:
+    # Two runs beside each other need a name each.
+    with fabric.Lab(os.environ.get("NETT_LAB_PREFIX", "nettest-"), build.environment()) as made:
         yield made
 
 
