@@ -25,11 +25,11 @@ export SOURCE_DATE_EPOCH=0
 scratch=$(mktemp -d "$out.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
 
+# The sleep lets the serial port drain.
 cat >"$scratch/grub.cfg" <<'EOF'
 serial --unit=0 --speed=115200
 terminal_output serial
 echo NETT-LAB-DISK-BOOT
-# the serial port has to drain
 sleep 1
 halt
 EOF
