@@ -53,12 +53,14 @@ std::vector<std::string> expansion(const Pattern& pattern, const Walk& walk) {
     return out;
 }
 
-// The word could have been meant for either: both abbreviate it, differently.
+// The word could have been meant for either: both abbreviate it, differently. "mach" is "machines" though, where
+// "machine" would want a name after it.
 bool rivals(const Pattern& a, const Walk& walk_a, const Pattern& b, const Walk& walk_b) {
     const auto expansion_a = expansion(a, walk_a);
     const auto expansion_b = expansion(b, walk_b);
     for (std::size_t i = 0; i < std::min(expansion_a.size(), expansion_b.size()); ++i) {
         if (expansion_a[i] == expansion_b[i] && walk_a.grades[i] == walk_b.grades[i]) continue;
+        if (walk_b.stop == Walk::Stop::kNeedsMore && expansion_a[i].starts_with(expansion_b[i])) return false;
         return walk_a.grades[i] == kAbbreviated && walk_b.grades[i] == kAbbreviated;
     }
     return false;

@@ -139,6 +139,11 @@ TEST_F(ShellTest, AmbiguousAbbreviationNamesTheCandidates) {
     EXPECT_EQ(prompt_after("conf t"), "tor-a(config)# ");
 }
 
+TEST_F(ShellTest, AbbreviatedPluralIsTheListUnlessANameFollows) {
+    EXPECT_EQ(say("sh mach | count"), "3\n");
+    EXPECT_EQ(say("sh mach node-1"), "name: node-1\nby:   unix:root\n");
+}
+
 TEST_F(ShellTest, FiltersThroughPipes) {
     EXPECT_EQ(say("show machines | include node | exclude new"), "node-1   active\n");
     EXPECT_EQ(say("show machines | count"), "3\n");
@@ -333,7 +338,7 @@ TEST_F(ShellTest, HelpListsTheCommandsOfTheMode) {
 
 TEST_F(ShellTest, CompletesKeywordsAndNames) {
     EXPECT_EQ(complete("sh"), "show");
-    EXPECT_EQ(complete("show m"), "machine machines");
+    EXPECT_EQ(complete("show m"), "+ machine machines");
     EXPECT_EQ(complete("show machine "), "node-1 node-2 other (NAME)");
     EXPECT_EQ(complete("show machine no"), "+ node-1 node-2 (NAME)");
     EXPECT_EQ(complete("show machines"), "+ machines");
@@ -355,7 +360,7 @@ TEST_F(ShellTest, CompletesConfigurationWithChoicesAndRanges) {
     EXPECT_EQ(complete("log level wa"), "warning");
     EXPECT_EQ(complete("plugin "), "metadata ra");
     EXPECT_EQ(complete("no plugin "), "metadata ra");
-    EXPECT_EQ(complete("do show mach"), "machine machines");
+    EXPECT_EQ(complete("do show mach"), "+ machine machines");
     EXPECT_EQ(complete("show cand"), "+ candidate-config");
     say("plugin ra");
     EXPECT_EQ(complete("interval "), "(<1-1800>)");
