@@ -6,13 +6,23 @@
 
 namespace nett::metadata {
 
+namespace {
+
+Address6 network_of(const Address6& source) {
+    // An IPv4 client of a homelab: all of IPv4 is one /64 otherwise.
+    if (source.is_v4_mapped()) return source;
+    return Prefix6(source, kSourcePrefixLength).address();
+}
+
+}  // namespace
+
 void Admission::set_limits(ConnectionLimits limits) {
     const std::lock_guard lock(mutex_);
     limits_ = limits;
 }
 
 Admission::Verdict Admission::enter(const Address6& source) {
-    const Address6 network = Prefix6(source, kSourcePrefixLength).address();
+    const Address6 network = network_of(source);
     const std::lock_guard lock(mutex_);
     const auto total = static_cast<std::size_t>(limits_.total);
     if (connections_ >= total + total / kShedShareDivisor + 1) return Verdict::kClose;
@@ -25,7 +35,7 @@ Admission::Verdict Admission::enter(const Address6& source) {
 }
 
 void Admission::leave(const Address6& source) {
-    const Address6 network = Prefix6(source, kSourcePrefixLength).address();
+    const Address6 network = network_of(source);
     const std::lock_guard lock(mutex_);
     const auto found = sources_.find(network);
     if (--found->second == 0) sources_.erase(found);

@@ -11,7 +11,7 @@ namespace nett::metadata {
 
 struct ConnectionLimits {
     int total = 0;
-    int per_source = 0;  // per /64
+    int per_source = 0;  // per /64; per address where it is an IPv4-mapped one
 };
 
 // Thread-safe.

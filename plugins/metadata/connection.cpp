@@ -30,51 +30,36 @@ ssl::context context_of(const TlsContext& tls) {
 
 }  // namespace
 
-class TlsConnection final : public Connection, public std::enable_shared_from_this<TlsConnection> {
+// What connections have in common, whatever stream carries them.
+class SessionConnection : public Connection, public std::enable_shared_from_this<SessionConnection> {
 public:
-    TlsConnection(std::shared_ptr<Server> server, Socket socket, std::uint64_t id, const TlsContext& tls, bool shed,
-                  Peer peer)
+    void spawn() {
+        auto self = shared_from_this();
+        asio::co_spawn(tcp().get_executor(), run(), [self](std::exception_ptr failure) { self->ended(failure); });
+    }
+
+    void finish() override {
+        asio::post(tcp().get_executor(), [self = shared_from_this()] {
+            self->session_.stopping = true;
+            if (self->session_.idle) self->tcp().cancel();
+        });
+    }
+    void cut() override {
+        asio::post(tcp().get_executor(), [self = shared_from_this()] { self->tcp().close(); });
+    }
+
+protected:
+    SessionConnection(std::shared_ptr<Server> server, std::uint64_t id, bool shed, Peer peer)
         : server_(std::move(server)),
           id_(id),
-          context_(context_of(tls)),
-          stream_(std::move(socket), context_),
           session_{server_->handler_, server_->clock_, server_->counters_,
-                   [this](auto timeout) { stream_.next_layer().expires_after(timeout); }} {
+                   [this](auto timeout) { tcp().expires_after(timeout); }} {
         session_.peer = std::move(peer);
         session_.shed = shed;
     }
 
-    void spawn() {
-        auto self = shared_from_this();
-        asio::co_spawn(stream_.get_executor(), run(), [self](std::exception_ptr failure) { self->ended(failure); });
-    }
-
-    void finish() override {
-        asio::post(stream_.get_executor(), [self = shared_from_this()] {
-            self->session_.stopping = true;
-            if (self->session_.idle) self->stream_.next_layer().cancel();
-        });
-    }
-    void cut() override {
-        asio::post(stream_.get_executor(), [self = shared_from_this()] { self->stream_.next_layer().close(); });
-    }
-
-private:
-    Awaitable<void> run() {
-        session_.arm(kHandshakeTimeout);
-        auto [handshake_error] = co_await stream_.async_handshake(ssl::stream_base::server, detail::kAsTuple);
-        if (handshake_error) {
-            note_failed_handshake(handshake_error);
-            co_return;
-        }
-        auto subject = peer_subject(stream_.native_handle());
-        if (!subject) co_return;
-        session_.peer.subject = std::move(*subject);
-        const bool orderly = co_await serve_requests(stream_, session_);
-        if (!orderly) co_return;
-        session_.arm(kShutdownTimeout);
-        co_await stream_.async_shutdown(detail::kAsTuple);
-    }
+    virtual boost::beast::tcp_stream& tcp() = 0;
+    virtual Awaitable<void> run() = 0;
 
     void note_failed_handshake(const error_code& error) {
         ERR_clear_error();
@@ -90,7 +75,7 @@ private:
     void ended(std::exception_ptr failure) {
         if (failure) server_->log_.error("a connection ended by an exception; please report it");
         error_code ignored;
-        stream_.next_layer().socket().close(ignored);
+        tcp().socket().close(ignored);
         server_->admission_.leave(session_.peer.source);
         server_->remove(id_);
         server_->end_task();
@@ -98,17 +83,72 @@ private:
 
     std::shared_ptr<Server> server_;
     const std::uint64_t id_;
+    HttpSession session_;
+};
+
+class TlsConnection final : public SessionConnection {
+public:
+    TlsConnection(std::shared_ptr<Server> server, Socket socket, std::uint64_t id, const TlsContext& tls, bool shed,
+                  Peer peer)
+        : SessionConnection(std::move(server), id, shed, std::move(peer)),
+          mutual_(tls.mutual),
+          context_(context_of(tls)),
+          stream_(std::move(socket), context_) {}
+
+private:
+    boost::beast::tcp_stream& tcp() override { return stream_.next_layer(); }
+
+    Awaitable<void> run() override {
+        session_.arm(kHandshakeTimeout);
+        auto [handshake_error] = co_await stream_.async_handshake(ssl::stream_base::server, detail::kAsTuple);
+        if (handshake_error) {
+            note_failed_handshake(handshake_error);
+            co_return;
+        }
+        if (mutual_) {
+            auto subject = peer_subject(stream_.native_handle());
+            if (!subject) co_return;
+            session_.peer.subject = std::move(*subject);
+        }
+        const bool orderly = co_await serve_requests(stream_, session_);
+        if (!orderly) co_return;
+        session_.arm(kShutdownTimeout);
+        co_await stream_.async_shutdown(detail::kAsTuple);
+    }
+
+    const bool mutual_;
     ssl::context context_;
     ssl::stream<boost::beast::tcp_stream> stream_;
-    HttpSession session_;
+};
+
+class PlainConnection final : public SessionConnection {
+public:
+    PlainConnection(std::shared_ptr<Server> server, Socket socket, std::uint64_t id, bool shed, Peer peer)
+        : SessionConnection(std::move(server), id, shed, std::move(peer)), stream_(std::move(socket)) {}
+
+private:
+    boost::beast::tcp_stream& tcp() override { return stream_; }
+
+    Awaitable<void> run() override {
+        const bool orderly = co_await serve_requests(stream_, session_);
+        error_code ignored;
+        if (orderly) stream_.socket().shutdown(Socket::shutdown_send, ignored);
+    }
+
+    boost::beast::tcp_stream stream_;
 };
 
 std::shared_ptr<Connection> Connection::start(std::shared_ptr<Server> server, Socket socket, std::uint64_t id,
                                               bool shed, Peer peer) {
     const auto tls = server->tls();
     server->begin_task();
-    auto connection =
-        std::make_shared<TlsConnection>(std::move(server), std::move(socket), id, *tls, shed, std::move(peer));
+    std::shared_ptr<SessionConnection> connection;
+    if (tls) {
+        connection =
+            std::make_shared<TlsConnection>(std::move(server), std::move(socket), id, *tls, shed, std::move(peer));
+    } else {
+        connection = std::make_shared<PlainConnection>(std::move(server), std::move(socket), id, shed, std::move(peer));
+    }
     connection->spawn();
     return connection;
 }

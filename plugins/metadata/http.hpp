@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -97,6 +98,8 @@ struct Response {
     std::optional<ByteRange> window = std::nullopt;  // of the file; with status 206 it is named in Content-Range
     bool no_store = false;
     bool accept_ranges = false;
+    // Told of each part of the file that the peer's TCP has taken, on the connection's strand.
+    std::function<void(ByteRange)> on_sent = nullptr;
 
     std::uint64_t content_length() const { return file ? (window ? window->count : file_size) : body.size(); }
 };

@@ -82,10 +82,12 @@ inline bool has_body(const RequestParser& parser) {
     return parser.chunked() || (length && *length > 0);
 }
 
-// Sends `window` of the file through one fixed buffer. False when the peer stalls or is gone, or the file cannot be
-// read: the announced length can then only be broken off by closing.
+// Sends the answer's part of its file through one fixed buffer. False when the peer stalls or is gone, or the file
+// cannot be read: the announced length can then only be broken off by closing.
 template <typename Stream>
-Awaitable<bool> send_file(Stream& stream, HttpSession& session, const OpenFile& file, ByteRange window) {
+Awaitable<bool> send_file(Stream& stream, HttpSession& session, const Response& response) {
+    const OpenFile& file = *response.file;
+    ByteRange window = response.window.value_or(ByteRange{0, response.file_size});
     std::vector<char> buffer(std::min<std::uint64_t>(kFileBufferBytes, window.count));
     while (window.count > 0) {
         const auto wanted = std::min<std::uint64_t>(buffer.size(), window.count);
@@ -96,6 +98,7 @@ Awaitable<bool> send_file(Stream& stream, HttpSession& session, const OpenFile& 
         auto [error, sent] = co_await asio::async_write(stream, chunk, kAsTuple);
         Counters::add(session.counters.bytes_sent, sent);
         if (error) co_return false;
+        if (response.on_sent) response.on_sent({window.first, *got});
         window.first += *got;
         window.count -= *got;
     }
@@ -114,8 +117,7 @@ Awaitable<bool> send(Stream& stream, HttpSession& session, const Response& respo
     Counters::add(session.counters.bytes_sent, sent);
     if (error) co_return false;
     if (!with_body || !response.file) co_return true;
-    const ByteRange window = response.window.value_or(ByteRange{0, response.file_size});
-    co_return co_await send_file(stream, session, *response.file, window);
+    co_return co_await send_file(stream, session, response);
 }
 
 }  // namespace detail

@@ -57,7 +57,9 @@ Result<int> open_listening_socket(const tcp::endpoint& endpoint) {
     Descriptor fd(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP));
     if (fd.get() < 0) return failed("socket");
     const int on = 1;
-    if (::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) != 0) return failed("IPV6_V6ONLY");
+    // An IPv4-mapped address is how the homelab listener is told to serve IPv4.
+    const int v6only = endpoint.address().to_v6().is_v4_mapped() ? 0 : 1;
+    if (::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &v6only, sizeof v6only) != 0) return failed("IPV6_V6ONLY");
     if (::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_FREEBIND, &on, sizeof on) != 0) return failed("IPV6_FREEBIND");
     if (::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0) return failed("SO_REUSEADDR");
     if (::bind(fd.get(), endpoint.data(), static_cast<socklen_t>(endpoint.size())) != 0) return failed("bind");

@@ -1,4 +1,5 @@
-// The HTTPS server: listeners, connections, their limits and their end. Beast and Asio.SSL stay in its .cpp files.
+// The server of HTTP, over TLS or plain: listeners, connections, their limits and their end. Beast and Asio.SSL stay in
+// its .cpp files.
 #pragma once
 
 #include <atomic>
@@ -25,7 +26,7 @@
 namespace nett::metadata {
 
 class Connection;
-class TlsConnection;
+class SessionConnection;
 class Listener;
 
 // Settings, open(), adopt() and stop() on the loop thread; connections run on strands of `io`. Keeps itself
@@ -37,7 +38,7 @@ public:
     Server(asio::any_io_executor loop, asio::any_io_executor io, const Clock& clock, RequestHandler handler);
     ~Server();
 
-    // For connections from now on; live ones keep theirs.
+    // For connections from now on; live ones keep theirs. None, as in the beginning: plain HTTP.
     void set_tls(std::shared_ptr<const TlsContext> tls) { tls_.store(std::move(tls)); }
     void set_limits(ConnectionLimits limits) { admission_.set_limits(limits); }
     // Opens what a new list of endpoints needs besides what is open; nothing changes until adopt(). The address need
@@ -58,8 +59,7 @@ public:
 
 private:
     friend class Connection;
-    friend class TlsConnection;
-    class TlsConnection;
+    friend class SessionConnection;
     friend class Listener;
 
     // From a listener, on its strand.

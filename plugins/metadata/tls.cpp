@@ -244,7 +244,11 @@ Result<std::shared_ptr<const TlsContext>> load_tls(const TlsFiles& files) {
     CtxPtr context(SSL_CTX_new(TLS_server_method()));
     if (!context) return fail(Code::kInternal, "OpenSSL: {}", openssl_reason());
     set_profile(context.get());
-    NETT_TRY(set_client_ca(context.get(), files.client_ca));
+    if (files.client_ca.empty()) {
+        SSL_CTX_set_verify(context.get(), SSL_VERIFY_NONE, nullptr);
+    } else {
+        NETT_TRY(set_client_ca(context.get(), files.client_ca));
+    }
     if (SSL_CTX_use_certificate(context.get(), chain->front().get()) != 1 ||
         SSL_CTX_use_PrivateKey(context.get(), key->get()) != 1) {
         return fail(Code::kInvalidArgument, "{}: {}", files.certificate, openssl_reason());
@@ -256,6 +260,7 @@ Result<std::shared_ptr<const TlsContext>> load_tls(const TlsFiles& files) {
     }
     TlsContext out;
     out.certificate = describe(*chain);
+    out.mutual = !files.client_ca.empty();
     out.context = std::shared_ptr<SSL_CTX>(context.release(), SSL_CTX_free);
     return std::make_shared<const TlsContext>(std::move(out));
 }

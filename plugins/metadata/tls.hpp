@@ -20,7 +20,7 @@ namespace nett::metadata {
 struct TlsFiles {
     std::string certificate;  // the server's, leaf first; then its issuers, best up to the root, which iPXE needs sent
     std::string private_key;  // unencrypted
-    std::string client_ca;    // roots (and intermediates) that client certificates must chain to
+    std::string client_ca;    // roots (and intermediates) that client certificates must chain to; empty: ask for none
     friend bool operator==(const TlsFiles&, const TlsFiles&) = default;
 };
 
@@ -45,9 +45,10 @@ Result<void> check_client_ca(const std::string& path);
 struct TlsContext {
     std::shared_ptr<SSL_CTX> context;
     CertificateInfo certificate;
+    bool mutual = true;  // clients show a certificate of client_ca
 };
 
-// Reads all three files and builds a context; kInvalidArgument, kNotFound or kPermissionDenied, with the path.
+// Reads the files and builds a context; kInvalidArgument, kNotFound or kPermissionDenied, with the path.
 Result<std::shared_ptr<const TlsContext>> load_tls(const TlsFiles& files);
 
 // The subject of the peer's verified certificate. kUnauthenticated without one, which a finished handshake excludes.

@@ -23,6 +23,17 @@ TEST(Admission, CountsAWholeNetworkAsOneSource) {
     EXPECT_EQ(admission.connections(), 3U);
 }
 
+TEST(Admission, CountsEachIpv4AddressAlone) {
+    Admission admission;
+    admission.set_limits({100, 1});
+    const auto mapped = [](const char* text) { return boost::asio::ip::make_address_v6(text); };
+    EXPECT_EQ(admission.enter(mapped("::ffff:192.168.0.7")), Verdict::kServe);
+    EXPECT_EQ(admission.enter(mapped("::ffff:192.168.0.7")), Verdict::kClose);
+    EXPECT_EQ(admission.enter(mapped("::ffff:192.168.0.8")), Verdict::kServe);
+    admission.leave(mapped("::ffff:192.168.0.7"));
+    EXPECT_EQ(admission.connections(), 1U);
+}
+
 TEST(Admission, ShedsAboveTheTotalAndClosesAboveThat) {
     Admission admission;
     admission.set_limits({8, 1});

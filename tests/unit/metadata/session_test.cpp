@@ -4,6 +4,7 @@
 #include <fstream>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 #include <boost/asio/co_spawn.hpp>
@@ -86,6 +87,22 @@ TEST_F(SessionTest, StreamsAFileLargerThanItsBuffer) {
     EXPECT_EQ(body, std::string(kFileBufferBytes + 10, 'x'));
     EXPECT_EQ(counters_.bytes_sent, bytes.size());
     EXPECT_EQ(answer("HEAD /file HTTP/1.1\r\n\r\n"), bytes.substr(0, bytes.size() - body.size()));
+}
+
+TEST_F(SessionTest, TellsWhatWasSentOfAFile) {
+    std::vector<ByteRange> sent;
+    handler_ = [&](Request, const Peer&, Conversation&) -> Awaitable<Response> {
+        auto response = file_response();
+        response.status = 206;
+        response.window = ByteRange{5, kFileBufferBytes + 1};
+        response.on_sent = [&](ByteRange part) { sent.push_back(part); };
+        co_return response;
+    };
+    answer("GET /file HTTP/1.1\r\n\r\n");
+    EXPECT_EQ(sent, (std::vector<ByteRange>{{5, kFileBufferBytes}, {5 + kFileBufferBytes, 1}}));
+    sent.clear();
+    answer("HEAD /file HTTP/1.1\r\n\r\n");
+    EXPECT_TRUE(sent.empty());
 }
 
 TEST_F(SessionTest, ShedsLoadWithRetryAfter) {

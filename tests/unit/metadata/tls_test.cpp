@@ -100,7 +100,7 @@ protected:
         SSL_get0_alpn_selected(peer, &name, &size);
         outcome.protocol.assign(reinterpret_cast<const char*>(name), size);
         const auto subject = peer_subject(peer);
-        EXPECT_TRUE(subject);
+        EXPECT_EQ(subject.has_value(), SSL_get_verify_mode(peer) != SSL_VERIFY_NONE);
         if (subject) {
             outcome.common_names = subject->common_names;
             outcome.units = subject->organizational_units;
@@ -141,6 +141,15 @@ TEST_F(TlsTest, AMissingCertificateFailsTheHandshake) {
         EXPECT_FALSE(outcome.finished);
         EXPECT_EQ(outcome.server_error, "peer did not return a certificate");
     }
+}
+
+TEST_F(TlsTest, WithoutAClientCaNobodyIsAskedForACertificate) {
+    EXPECT_TRUE(load_tls(files_).value()->mutual);
+    files_.client_ca.clear();
+    EXPECT_FALSE(load_tls(files_).value()->mutual);
+    const auto outcome = handshake({nullptr, TLS1_2_VERSION});
+    EXPECT_TRUE(outcome.finished) << outcome.server_error << outcome.client_error;
+    EXPECT_TRUE(outcome.common_names.empty());
 }
 
 TEST_F(TlsTest, ACertificateOfAnotherCaFailsTheHandshake) {
