@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "agent/core/access/access.hpp"
 #include "agent/core/config/candidate.hpp"
 #include "agent/core/config/grammar.hpp"
 #include "agent/sdk/asio.hpp"
@@ -19,12 +20,6 @@
 #include "agent/sdk/result.hpp"
 
 namespace nett {
-
-// Who calls, as the transport authenticated them.
-struct Caller {
-    std::string actor;  // "unix:root"
-    Role role = Role::kViewer;
-};
 
 // Mirrors nett.v1.ExecuteReply.
 struct ShellReply {
