@@ -195,14 +195,8 @@ public:
         });
     }
 
-    Awaitable<Result<std::string>> show_json(std::string command) override {
-        auto worker = show_worker_.get_executor();
-        auto run = [path = settings_.vtysh_path, arguments = settings_.vtysh_arguments,
-                    command = command + " json"]() -> Awaitable<Result<std::string>> {
-            co_return run_vtysh(path, arguments, command);
-        };
-        co_return co_await asio::co_spawn(worker, std::move(run), asio::use_awaitable);
-    }
+    Awaitable<Result<std::string>> show_json(std::string command) override { return show(command + " json"); }
+    Awaitable<Result<std::string>> show_text(std::string command) override { return show(std::move(command)); }
 
     void reconfigure(FrrSettings settings) override {
         if (settings_ == settings) return;
@@ -219,6 +213,15 @@ public:
     }
 
 private:
+    Awaitable<Result<std::string>> show(std::string command) {
+        auto worker = show_worker_.get_executor();
+        auto run = [path = settings_.vtysh_path, arguments = settings_.vtysh_arguments,
+                    command = std::move(command)]() -> Awaitable<Result<std::string>> {
+            co_return run_vtysh(path, arguments, command);
+        };
+        co_return co_await asio::co_spawn(worker, std::move(run), asio::use_awaitable);
+    }
+
     std::shared_ptr<Reconciler> make_reconciler(asio::any_io_executor loop, const Clock& clock, FrrDaemon daemon,
                                                 FrrWork& work) {
         return std::make_shared<Reconciler>(

@@ -99,6 +99,8 @@ public:
     // Runs `vtysh -c "<command> json"` and returns its JSON text: for reading BGP state, which the northbound does not
     // have.
     virtual Awaitable<Result<std::string>> show_json(std::string command) = 0;
+    // The same for a show command that has no JSON: "show running-config bgpd no-header".
+    virtual Awaitable<Result<std::string>> show_text(std::string command) = 0;
 };
 
 }  // namespace nett

@@ -112,13 +112,18 @@ TEST_F(FrrAdapterTest, AnEntryThatIsNoLongerDeclaredIsDeleted) {
 
 TEST_F(FrrAdapterTest, RunsShowCommandsThroughVtysh) {
     std::string output;
+    bool done = false;
     auto show = [&]() -> Awaitable<void> {
         auto result = co_await adapter_->show_json("show bgp ipv6 unicast");
         output = result ? *result : result.error().to_string();
+        result = co_await adapter_->show_text("show running-config");
+        output += result ? *result : result.error().to_string();
+        done = true;
     };
     asio::co_spawn(loop_, show(), asio::detached);
-    ASSERT_TRUE(run_until([&] { return !output.empty(); }));
-    EXPECT_EQ("--vty_socket /run/frr -c show bgp ipv6 unicast json\n", output);
+    ASSERT_TRUE(run_until([&] { return done; }));
+    EXPECT_EQ("--vty_socket /run/frr -c show bgp ipv6 unicast json\n--vty_socket /run/frr -c show running-config\n",
+              output);
 }
 
 }  // namespace

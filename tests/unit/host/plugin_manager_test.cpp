@@ -89,6 +89,7 @@ class NoFrr final : public Frr {
     FrrDaemonStatus status(FrrDaemon) const override { return {}; }
     Subscription observe(std::function<void(FrrDaemon)>) override { return {}; }
     Awaitable<Result<std::string>> show_json(std::string) override { co_return std::string("{}"); }
+    Awaitable<Result<std::string>> show_text(std::string) override { co_return std::string(); }
 };
 class NoNet final : public Net {
     std::vector<Link> links() const override { return {}; }

@@ -39,6 +39,8 @@ public:
         return Subscription([this, id] { observers_.erase(id); });
     }
     Awaitable<Result<std::string>> show_json(std::string) override { co_return std::string("{}"); }
+    std::string shown_text;  // answer of show_text()
+    Awaitable<Result<std::string>> show_text(std::string) override { co_return shown_text; }
 
     // The daemon has what was declared.
     void sync(FrrDaemon daemon) {
