@@ -1,17 +1,8 @@
 #include "plugins/metadata/http.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <algorithm>
 #include <array>
-#include <cerrno>
-#include <cstring>
 #include <ctime>
-#include <limits>
 
-#include "agent/sdk/strings.hpp"
 #include "plugins/metadata/limits.hpp"
 
 namespace nett::metadata {
@@ -36,6 +27,8 @@ std::string_view reason_phrase(unsigned status) {
             return "Method Not Allowed";
         case 408:
             return "Request Timeout";
+        case 412:
+            return "Precondition Failed";
         case 413:
             return "Content Too Large";
         case 416:
@@ -59,12 +52,6 @@ std::string http_date(SystemTime now) {
     return fmt::format("{}, {:02} {} {} {:02}:{:02}:{:02} GMT", kDays[static_cast<std::size_t>(utc.tm_wday)],
                        utc.tm_mday, kMonths[static_cast<std::size_t>(utc.tm_mon)], utc.tm_year + 1900, utc.tm_hour,
                        utc.tm_min, utc.tm_sec);
-}
-
-std::optional<std::uint64_t> digits(std::string_view text) {
-    const auto value = parse_integer(text, 0, std::numeric_limits<std::int64_t>::max());
-    if (!value) return std::nullopt;
-    return static_cast<std::uint64_t>(*value);
 }
 
 }  // namespace
@@ -97,37 +84,12 @@ std::string_view name_of(Outcome outcome) {
     return "";
 }
 
-Result<std::shared_ptr<const OpenFile>> OpenFile::open(const std::string& path, std::uint64_t size) {
-    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (fd < 0) {
-        const int error = errno;
-        return fail(error == ENOENT ? Code::kNotFound : Code::kInternal, "{}: {}", path, std::strerror(error));
-    }
-    std::shared_ptr<const OpenFile> file(new OpenFile(fd));
-    struct stat status {};
-    if (::fstat(fd, &status) != 0) return fail(Code::kInternal, "{}: {}", path, std::strerror(errno));
-    if (!S_ISREG(status.st_mode)) return fail(Code::kDataLoss, "{} is not a regular file", path);
-    if (static_cast<std::uint64_t>(status.st_size) != size) {
-        return fail(Code::kDataLoss, "{} has {} bytes instead of {}; import the artifact set again", path,
-                    status.st_size, size);
-    }
-    return file;
-}
-
-OpenFile::~OpenFile() {
-    ::close(fd_);
-}
-
-Result<std::size_t> OpenFile::read_at(std::uint64_t offset, char* buffer, std::size_t length) const {
-    std::size_t done = 0;
-    while (done < length) {
-        const auto count = ::pread(fd_, buffer + done, length - done, static_cast<off_t>(offset + done));
-        if (count < 0 && errno == EINTR) continue;
-        if (count < 0) return fail(Code::kInternal, "reading an artifact: {}", std::strerror(errno));
-        if (count == 0) break;
-        done += static_cast<std::size_t>(count);
-    }
-    return done;
+std::uint64_t Response::content_length() const {
+    if (!file) return body.size();
+    if (parts.empty()) return window ? window->count : file_size;
+    std::uint64_t length = end.size();
+    for (const auto& part : parts) length += part.head.size() + part.window.count;
+    return length;
 }
 
 Response plain(unsigned status, Outcome outcome, std::string text) {
@@ -181,46 +143,6 @@ std::string render_head(const Response& response, bool keep_alive, SystemTime no
     if (response.no_store) head += "Cache-Control: no-store\r\n";
     head += keep_alive ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n";
     return head;
-}
-
-bool matches_etag(std::string_view field, std::string_view etag) {
-    if (trim(field) == "*") return true;
-    const std::string quoted = fmt::format("\"{}\"", etag);
-    // Our tags are hex digits: a comma inside a foreign tag cannot make one of ours.
-    for (auto part : split(field, ',')) {
-        part = trim(part);
-        if (part.starts_with("W/")) part.remove_prefix(2);
-        if (part == quoted) return true;
-    }
-    return false;
-}
-
-RangeRequest parse_range(std::string_view field, std::uint64_t size) {
-    constexpr std::string_view kUnit = "bytes=";
-    field = trim(field);
-    if (!field.starts_with(kUnit)) return {};
-    field.remove_prefix(kUnit.size());
-    const auto dash = field.find('-');
-    if (dash == std::string_view::npos || field.find(',') != std::string_view::npos) return {};
-    const auto first_text = trim(field.substr(0, dash));
-    const auto last_text = trim(field.substr(dash + 1));
-    if (first_text.empty()) {
-        const auto suffix = digits(last_text);
-        if (!suffix) return {};
-        if (*suffix == 0 || size == 0) return {RangeRequest::Kind::kUnsatisfiable};
-        const auto count = std::min(*suffix, size);
-        return {RangeRequest::Kind::kPart, {size - count, count}};
-    }
-    const auto first = digits(first_text);
-    if (!first) return {};
-    std::uint64_t last = size == 0 ? 0 : size - 1;
-    if (!last_text.empty()) {
-        const auto given = digits(last_text);
-        if (!given || *given < *first) return {};
-        last = std::min(*given, last);
-    }
-    if (*first >= size) return {RangeRequest::Kind::kUnsatisfiable};
-    return {RangeRequest::Kind::kPart, {*first, last - *first + 1}};
 }
 
 }  // namespace nett::metadata

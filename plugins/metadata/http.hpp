@@ -13,6 +13,7 @@
 #include "agent/sdk/address.hpp"
 #include "agent/sdk/clock.hpp"
 #include "agent/sdk/result.hpp"
+#include "plugins/metadata/open_file.hpp"
 
 namespace nett::metadata {
 
@@ -21,6 +22,7 @@ enum class Method { kGet, kHead, kOther };
 struct Request {
     Method method = Method::kGet;
     std::string target;  // origin-form, as received
+    std::string if_match = {};
     std::string if_none_match = {};
     std::string if_range = {};
     std::string range = {};
@@ -62,23 +64,6 @@ enum class Outcome {
 inline constexpr std::size_t kOutcomes = 11;
 std::string_view name_of(Outcome outcome);
 
-// An open file; closed with its last owner.
-class OpenFile {
-public:
-    // kNotFound when there is none, kDataLoss when it is no regular file of exactly `size` bytes.
-    static Result<std::shared_ptr<const OpenFile>> open(const std::string& path, std::uint64_t size);
-    ~OpenFile();
-    OpenFile(const OpenFile&) = delete;
-    OpenFile& operator=(const OpenFile&) = delete;
-
-    // Reads up to `length` bytes at `offset`; short only at the end of the file.
-    Result<std::size_t> read_at(std::uint64_t offset, char* buffer, std::size_t length) const;
-
-private:
-    explicit OpenFile(int fd) : fd_(fd) {}
-    int fd_;
-};
-
 // A byte range of a representation: first byte and count (count > 0).
 struct ByteRange {
     std::uint64_t first = 0;
@@ -86,7 +71,7 @@ struct ByteRange {
     friend bool operator==(const ByteRange&, const ByteRange&) = default;
 };
 
-// An answer. The body is `body`, or `window` of `file`.
+// An answer. The body is `body`, or `file`, or of it `window` or `parts`.
 struct Response {
     unsigned status = 200;
     Outcome outcome = Outcome::kError;
@@ -96,12 +81,19 @@ struct Response {
     std::shared_ptr<const OpenFile> file = nullptr;
     std::uint64_t file_size = 0;
     std::optional<ByteRange> window = std::nullopt;  // of the file; with status 206 it is named in Content-Range
+    // Several windows of the file, as multipart/byteranges (RFC 9110 section 14.6): each with its own head, then `end`.
+    struct Part {
+        std::string head;
+        ByteRange window;
+    };
+    std::vector<Part> parts = {};
+    std::string end = {};  // after the last part
     bool no_store = false;
     bool accept_ranges = false;
     // Told of each part of the file that the peer's TCP has taken, on the connection's strand.
     std::function<void(ByteRange)> on_sent = nullptr;
 
-    std::uint64_t content_length() const { return file ? (window ? window->count : file_size) : body.size(); }
+    std::uint64_t content_length() const;
 };
 
 // A short text/plain answer.
@@ -111,15 +103,5 @@ unsigned status_of(Code code);
 
 // Status line and header fields, with the empty line. Shedding answers carry Retry-After.
 std::string render_head(const Response& response, bool keep_alive, SystemTime now);
-
-// RFC 9110 section 13.1.2: true when `field` is "*" or lists the tag (weak comparison).
-bool matches_etag(std::string_view field, std::string_view etag);
-
-// RFC 9110 section 14.2. Several ranges, other units and malformed fields are ignored, as the RFC allows: whole file.
-struct RangeRequest {
-    enum class Kind { kWhole, kPart, kUnsatisfiable } kind = Kind::kWhole;
-    ByteRange range = {};
-};
-RangeRequest parse_range(std::string_view field, std::uint64_t size);
 
 }  // namespace nett::metadata

@@ -58,6 +58,7 @@ inline Request request_of(const RequestParser& parser) {
                                                             : Method::kOther;
     const auto target = message.target();
     request.target.assign(target.data(), target.size());
+    request.if_match = field(http::field::if_match);
     request.if_none_match = field(http::field::if_none_match);
     request.if_range = field(http::field::if_range);
     request.range = field(http::field::range);
@@ -82,12 +83,20 @@ inline bool has_body(const RequestParser& parser) {
     return parser.chunked() || (length && *length > 0);
 }
 
-// Sends the answer's part of its file through one fixed buffer. False when the peer stalls or is gone, or the file
+template <typename Stream>
+Awaitable<bool> send_text(Stream& stream, HttpSession& session, const std::string& text) {
+    session.arm(kWriteTimeout);
+    const auto bytes = asio::buffer(text);
+    auto [error, sent] = co_await asio::async_write(stream, bytes, kAsTuple);
+    Counters::add(session.counters.bytes_sent, sent);
+    co_return !error;
+}
+
+// Sends a window of the answer's file through one fixed buffer. False when the peer stalls or is gone, or the file
 // cannot be read: the announced length can then only be broken off by closing.
 template <typename Stream>
-Awaitable<bool> send_file(Stream& stream, HttpSession& session, const Response& response) {
+Awaitable<bool> send_window(Stream& stream, HttpSession& session, const Response& response, ByteRange window) {
     const OpenFile& file = *response.file;
-    ByteRange window = response.window.value_or(ByteRange{0, response.file_size});
     std::vector<char> buffer(std::min<std::uint64_t>(kFileBufferBytes, window.count));
     while (window.count > 0) {
         const auto wanted = std::min<std::uint64_t>(buffer.size(), window.count);
@@ -106,16 +115,25 @@ Awaitable<bool> send_file(Stream& stream, HttpSession& session, const Response& 
 }
 
 template <typename Stream>
+Awaitable<bool> send_file(Stream& stream, HttpSession& session, const Response& response) {
+    if (response.parts.empty()) {
+        const auto window = response.window.value_or(ByteRange{0, response.file_size});
+        co_return co_await send_window(stream, session, response, window);
+    }
+    for (const auto& part : response.parts) {
+        if (!co_await send_text(stream, session, part.head)) co_return false;
+        if (!co_await send_window(stream, session, response, part.window)) co_return false;
+    }
+    co_return co_await send_text(stream, session, response.end);
+}
+
+template <typename Stream>
 Awaitable<bool> send(Stream& stream, HttpSession& session, const Response& response, bool head_only, bool keep_alive) {
     session.counters.count(response.outcome);
     std::string head = render_head(response, keep_alive, session.clock.system_now());
     const bool with_body = !head_only && response.status != 304;
     if (with_body && !response.file) head += response.body;
-    session.arm(kWriteTimeout);
-    const auto bytes = asio::buffer(head);
-    auto [error, sent] = co_await asio::async_write(stream, bytes, kAsTuple);
-    Counters::add(session.counters.bytes_sent, sent);
-    if (error) co_return false;
+    if (!co_await send_text(stream, session, head)) co_return false;
     if (!with_body || !response.file) co_return true;
     co_return co_await send_file(stream, session, response);
 }

@@ -5,6 +5,7 @@
 #include "agent/sdk/strings.hpp"
 #include "plugins/metadata/boot_script.hpp"
 #include "plugins/metadata/limits.hpp"
+#include "plugins/metadata/ranges.hpp"
 
 namespace nett::metadata {
 
@@ -42,33 +43,6 @@ std::string authority_of(const ServiceSettings& settings, const Peer& peer) {
     const auto address = settings.server_address.value_or(peer.local.address().to_v6());
     if (peer.local.port() == kHttpsPort) return fmt::format("[{}]", address.to_string());
     return fmt::format("[{}]:{}", address.to_string(), peer.local.port());
-}
-
-// If-None-Match, for an answer whose tag is known.
-Response conditional(Response response, const Request& request) {
-    if (response.status != 200 || request.if_none_match.empty()) return response;
-    if (!matches_etag(request.if_none_match, response.etag)) return response;
-    response.status = 304;
-    response.body.clear();
-    response.file = nullptr;
-    response.content_type.clear();
-    return response;
-}
-
-// Range and If-Range (RFC 9110 section 13.1.5: only a strong match keeps the range), after the conditions.
-Response ranged(Response response, const Request& request) {
-    if (response.status != 200 || request.range.empty()) return response;
-    if (!request.if_range.empty() && trim(request.if_range) != "\"" + response.etag + "\"") return response;
-    const auto wanted = parse_range(request.range, response.file_size);
-    if (wanted.kind == RangeRequest::Kind::kWhole) return response;
-    if (wanted.kind == RangeRequest::Kind::kUnsatisfiable) {
-        auto answer = plain(416, Outcome::kBadRequest, "no byte of that range exists");
-        answer.file_size = response.file_size;
-        return answer;
-    }
-    response.status = 206;
-    response.window = wanted.range;
-    return response;
 }
 
 }  // namespace
@@ -319,7 +293,7 @@ Response Service::artifact(const ArtifactRoute& route, const Request& request, c
     response.file = std::move(*file);
     response.file_size = description->size;
     response.accept_ranges = true;
-    return ranged(conditional(std::move(response), request), request);
+    return conditional(std::move(response), request);
 }
 
 // An answer for an error; `outcome` counts it when it is a 404. What is our fault is logged.

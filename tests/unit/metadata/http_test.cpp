@@ -9,51 +9,10 @@
 namespace nett::metadata {
 namespace {
 
-using Kind = RangeRequest::Kind;
-
 const std::string kDigest(64, 'a');
 
 SystemTime moment() {
     return ManualClock().system_now();  // 2023-11-14 23:13:20 UTC
-}
-
-ByteRange part(std::string_view field, std::uint64_t size) {
-    const auto request = parse_range(field, size);
-    EXPECT_EQ(request.kind, Kind::kPart) << field;
-    return request.range;
-}
-
-TEST(Range, TakesTheThreeFormsOfOneRange) {
-    EXPECT_EQ(part("bytes=0-0", 10), (ByteRange{0, 1}));
-    EXPECT_EQ(part("bytes=2-5", 10), (ByteRange{2, 4}));
-    EXPECT_EQ(part("bytes=2-", 10), (ByteRange{2, 8}));
-    EXPECT_EQ(part("bytes=2-99", 10), (ByteRange{2, 8}));
-    EXPECT_EQ(part("bytes=-3", 10), (ByteRange{7, 3}));
-    EXPECT_EQ(part("bytes=-99", 10), (ByteRange{0, 10}));
-    EXPECT_EQ(part("bytes=9-9223372036854775807", 10), (ByteRange{9, 1}));
-}
-
-TEST(Range, IgnoresWhatItNeedNotUnderstand) {
-    for (const auto* field : {"", "bytes", "bytes=", "bytes=-", "bytes=a-b", "bytes=5-2", "bytes=0-1,3-4", "items=0-1",
-                              "bytes=+1-2", "bytes=1-99999999999999999999", "bytes=-1-2", "bytes=0x1-2"}) {
-        EXPECT_EQ(parse_range(field, 10).kind, Kind::kWhole) << field;
-    }
-}
-
-TEST(Range, SaysWhenNothingOfItExists) {
-    EXPECT_EQ(parse_range("bytes=10-", 10).kind, Kind::kUnsatisfiable);
-    EXPECT_EQ(parse_range("bytes=-0", 10).kind, Kind::kUnsatisfiable);
-    EXPECT_EQ(parse_range("bytes=0-", 0).kind, Kind::kUnsatisfiable);
-    EXPECT_EQ(parse_range("bytes=-1", 0).kind, Kind::kUnsatisfiable);
-}
-
-TEST(Etag, MatchesListsStarsAndWeakTags) {
-    EXPECT_TRUE(matches_etag("*", kDigest));
-    EXPECT_TRUE(matches_etag("\"" + kDigest + "\"", kDigest));
-    EXPECT_TRUE(matches_etag("\"x\", W/\"" + kDigest + "\"", kDigest));
-    EXPECT_FALSE(matches_etag("", kDigest));
-    EXPECT_FALSE(matches_etag(kDigest, kDigest));
-    EXPECT_FALSE(matches_etag("\"x\",\"y\"", kDigest));
 }
 
 TEST(Head, IsTheseBytesForAScript) {
