@@ -1,5 +1,8 @@
 #include "agent/api/shell_service.hpp"
 
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+
 namespace nett {
 
 namespace {
@@ -24,9 +27,16 @@ grpc::ServerWriteReactor<v1::ExecuteReply>* ShellService::Execute(grpc::Callback
     asio::post(api_.loop, [this, stream, caller = caller_of(api_, *context), session = request->session(),
                            line = request->line(), json = request->json()] {
         auto reply = [stream](ShellReply part) { stream->write(to_proto(std::move(part))); };
-        asio::co_spawn(
-            api_.loop, shell_.execute(session, caller, line, json, std::move(reply)),
-            [stream](const std::exception_ptr& error) { stream->finish(error ? status_of(error) : grpc::Status::OK); });
+        auto interrupted = [stream] { return stream->ended(); };
+        const auto cancel = std::make_shared<asio::cancellation_signal>();
+        // Not before OnCancel has marked the stream as ended.
+        stream->on_cancel([loop = api_.loop, cancel] {
+            asio::post(loop, [cancel] { cancel->emit(asio::cancellation_type::terminal); });
+        });
+        asio::co_spawn(api_.loop, shell_.execute(session, caller, line, json, std::move(reply), std::move(interrupted)),
+                       asio::bind_cancellation_slot(cancel->slot(), [stream, cancel](const std::exception_ptr& error) {
+                           stream->finish(error ? status_of(error) : grpc::Status::OK);
+                       }));
     });
     return reactor;
 }

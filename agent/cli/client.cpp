@@ -68,7 +68,7 @@ std::string explain(const grpc::Status& status, const std::string& socket) {
         case grpc::StatusCode::UNAVAILABLE:
             return fmt::format("the agent at {} does not answer; see \"systemctl status nettd\"", socket);
         case grpc::StatusCode::CANCELLED:
-            return "interrupted; the agent may still be at work";
+            return "interrupted; a change that the agent had begun is finished";
         case grpc::StatusCode::UNIMPLEMENTED:
             return fmt::format("what listens at {} is not nettd, or another version of it", socket);
         default:

@@ -37,9 +37,17 @@ struct CommandCall {
     std::map<std::string, std::string, std::less<>> args;  // by argument name, canonical text
     std::string actor;                                     // who: "unix:root", "tls:ops@example"
     std::function<void(Output)> emit;                      // sends a part before the end (progress); loop thread
+    // Whether the caller has gone or pressed Ctrl-C. A command runs to its end all the same, unless it asks this
+    // between its waits; one that waits for long (`… follow`) first does co_await interruptible_waits(), and then an
+    // interruption ends its wait with asio::error::operation_aborted.
+    std::function<bool()> interrupted = [] { return false; };
 
     const std::string& arg(std::string_view name) const { return args.find(name)->second; }
 };
+
+// From here to the command's end an interruption cancels the operation that is awaited. Never around a change that must
+// be finished.
+Awaitable<void> interruptible_waits();
 
 // Runs on the loop thread; long work awaits.
 struct OpCommand {

@@ -6,7 +6,7 @@ import os
 import pexpect
 import pytest
 
-from tests.lab.story import HOME
+from tests.lab.story import HOME, machine_config, register_machine
 
 SHOWS = ("show version", "show health", "show plugins", "show events", "show tenants", "show machines", "show artifacts", "show jobs", "show bmc")
 
@@ -76,3 +76,21 @@ def test_the_prompt_follows_the_mode(terminal):
 def test_json_is_one_document(world):
     done = world.lab.nodes[HOME].run(world.build.program("nettsh"), "--json", "-c", "show health")
     json.loads(done.stdout)
+
+
+def test_the_terminal_monitor_prints_events_until_interrupted(world, terminal):
+    terminal.sendline("terminal monitor machine")
+    register_machine(world.home, "monitored", "5f0c1a2e-0000-4000-8000-00000000aaaa", ["52:54:00:aa:00:01"], machine_config("monitored"))
+    # The first events may be over before the monitor listens.
+    for step in range(100):
+        world.home.nettsh(f"machine monitored {('lock', 'unlock')[step % 2]}")
+        if terminal.expect([r"machine\.lock monitored: ", pexpect.TIMEOUT], timeout=0.2) == 0:
+            break
+    else:
+        pytest.fail("no event was printed")
+    terminal.sendintr()
+    terminal.expect("interrupted")
+    terminal.expect("meta-1# ")
+    # The session is free again: the agent has ended the command too.
+    terminal.sendline("show version")
+    terminal.expect("build_id")

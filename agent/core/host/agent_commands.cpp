@@ -1,5 +1,10 @@
 #include "agent/core/host/agent_commands.hpp"
 
+#include <fmt/format.h>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <boost/json.hpp>
 
 #include "agent/core/host/health_registry.hpp"
@@ -58,19 +63,36 @@ Output show_plugins(const AgentCommandContext& context) {
     return {std::move(rows), {{"name", "Plugin"}, {"version", "Version"}, {"state", "State"}, {"error", "Error"}}};
 }
 
+json::object to_json(const Event& event) {
+    json::object fields;
+    for (const auto& [key, value] : event.fields) fields[key] = value;
+    return {{"sequence", event.sequence}, {"time", to_rfc3339(event.time)}, {"type", event.type},
+            {"subject", event.subject},   {"message", event.message},       {"fields", std::move(fields)}};
+}
+
 Output show_events(const AgentCommandContext& context) {
     json::array rows;
     for (const auto& event : context.events.history()) {
-        json::object fields;
-        for (const auto& [key, value] : event.fields) fields[key] = value;
-        rows.push_back({{"sequence", event.sequence},
-                        {"time", to_rfc3339(event.time)},
-                        {"type", event.type},
-                        {"subject", event.subject},
-                        {"message", event.message},
-                        {"fields", std::move(fields)}});
+        rows.push_back(to_json(event));
     }
     return {std::move(rows), {{"time", "Time"}, {"type", "Type"}, {"subject", "Subject"}, {"message", "Message"}}};
+}
+
+// Prints events as they happen, until the caller has had enough.
+Awaitable<Result<Output>> monitor(LoopEventBus& events, CommandCall call) {
+    co_await interruptible_waits();
+    asio::steady_timer interruption(co_await asio::this_coro::executor, asio::steady_timer::time_point::max());
+    const auto print = [&call](const Event& event) {
+        Output output;
+        output.data = to_json(event);
+        output.text = fmt::format("{} {} {}: {}\n", to_rfc3339(event.time), event.type, event.subject, event.message);
+        call.emit(std::move(output));
+    };
+    const auto type = call.args.find("type");
+    const auto subscription = events.subscribe(type == call.args.end() ? "" : type->second, print);
+    boost::system::error_code ended;
+    if (!call.interrupted()) co_await interruption.async_wait(asio::redirect_error(asio::use_awaitable, ended));
+    co_return Output();
 }
 
 }  // namespace
@@ -82,10 +104,21 @@ std::vector<OpCommand> agent_commands(const AgentCommandContext& context) {
                 return show(context);
             })};
     };
+    const auto watch = [&events = context.events](CommandCall call) { return monitor(events, std::move(call)); };
     return {make("show version", "Version, build and start of this agent", show_version),
             make("show health", "Conditions that the agent and its plugins report", show_health),
             make("show plugins", "Plugins and what they do", show_plugins),
-            make("show events", "The last events, oldest first", show_events)};
+            make("show events", "The last events, oldest first", show_events),
+            {"terminal monitor",
+             "Print events as they happen, until Ctrl-C",
+             {{"terminal", "What this session prints"}},
+             Role::kViewer,
+             watch},
+            {"terminal monitor {type:word}",
+             "Print one family of events as they happen, until Ctrl-C",
+             {{"terminal", "What this session prints"}, {"type", "How their type begins, such as machine or anycast."}},
+             Role::kViewer,
+             watch}};
 }
 
 }  // namespace nett

@@ -1,4 +1,4 @@
-// The agent's own operational commands: show version, health, plugins, events.
+// The agent's own operational commands: show version, health, plugins, events; terminal monitor.
 #pragma once
 
 #include <string>
@@ -15,7 +15,7 @@ namespace nett {
 struct AgentCommandContext {
     const PluginManager& plugins;
     const HealthRegistry& health;
-    const LoopEventBus& events;
+    LoopEventBus& events;
     const Clock& clock;
     SystemTime started{};
     std::string hostname;

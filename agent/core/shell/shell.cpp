@@ -3,8 +3,11 @@
 #include <algorithm>
 #include <exception>
 
+#include <boost/asio/error.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
+#include <boost/system/system_error.hpp>
 
 #include "agent/core/config/edit.hpp"
 #include "agent/core/config/match.hpp"
@@ -174,7 +177,7 @@ struct Shell::Impl {
 
     // Runs an operational or built-in command of the mode.
     Awaitable<Result<void>> run_command(Session& session, Caller caller, std::string line, bool configuring, bool json,
-                                        std::function<void(ShellReply)> reply) {
+                                        std::function<void(ShellReply)> reply, std::function<bool()> interrupted) {
         auto piped = split_pipes(line);
         if (!piped) co_return fail(std::move(piped.error()));
         auto pipe = Pipe::make(piped->stages);
@@ -192,13 +195,19 @@ struct Shell::Impl {
         call.args = std::move(outcome.match->args);
         call.actor = caller.actor;
         call.emit = [sink](Output part) { sink->write(part); };
+        call.interrupted = std::move(interrupted);
         Result<Output> output;
         try {
             auto work = command->run(session, std::move(call));
             output = co_await std::move(work);
+        } catch (const boost::system::system_error& error) {
+            output = error.code() == asio::error::operation_aborted
+                         ? Result<Output>(fail(Code::kAborted, "interrupted"))
+                         : fail(Code::kInternal, "the command failed unexpectedly: {}", error.what());
         } catch (const std::exception& error) {
             output = fail(Code::kInternal, "the command failed unexpectedly: {}", error.what());
         }
+        co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
         if (output) {
             sink->write(*output);
             sink->finish();
@@ -214,14 +223,15 @@ struct Shell::Impl {
     }
 
     Awaitable<Result<void>> run_line(Session& session, Caller caller, std::string line, bool json,
-                                     std::function<void(ShellReply)> reply) {
+                                     std::function<void(ShellReply)> reply, std::function<bool()> interrupted) {
         if (line.size() > kLongestLine) {
             co_return fail(Code::kInvalidArgument, "the line is longer than {} bytes", kLongestLine);
         }
         if (line.empty() || line.front() == '!' || line.front() == '#') co_return Result<void>();
         NETT_CO_TRY(check_plain_text(line));
         if (session.configuring && first_word(line) == "do") {
-            auto work = run_command(session, caller, std::string(behind_word(line)), false, json, std::move(reply));
+            auto work = run_command(session, caller, std::string(behind_word(line)), false, json, std::move(reply),
+                                    std::move(interrupted));
             co_return co_await std::move(work);
         }
         if (session.configuring && !is_shell_word(first_word(line))) {
@@ -234,7 +244,8 @@ struct Shell::Impl {
             const bool shell_command = outcome.match || outcome.mismatch.progress > 0;
             if (configured || configured.error().code != Code::kInvalidArgument || !shell_command) co_return configured;
         }
-        auto work = run_command(session, caller, line, session.configuring, json, std::move(reply));
+        auto work =
+            run_command(session, caller, line, session.configuring, json, std::move(reply), std::move(interrupted));
         co_return co_await std::move(work);
     }
 
@@ -364,7 +375,8 @@ void Shell::add_completion_source(std::string name, std::function<std::vector<st
 }
 
 Awaitable<void> Shell::execute(std::string session, Caller caller, std::string line, bool json,
-                               std::function<void(ShellReply)> reply) {
+                               std::function<void(ShellReply)> reply, std::function<bool()> interrupted) {
+    co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
     ShellReply last;
     last.done = true;
     auto opened = impl_->open_session(session, caller);
@@ -376,7 +388,7 @@ Awaitable<void> Shell::execute(std::string session, Caller caller, std::string l
     const auto held = *opened;
     {
         const Busy busy(*held);
-        auto work = impl_->run_line(*held, caller, std::string(trim(line)), json, reply);
+        auto work = impl_->run_line(*held, caller, std::string(trim(line)), json, reply, std::move(interrupted));
         const auto outcome = co_await std::move(work);
         if (!outcome) last.error = printable(outcome.error().to_string());
     }

@@ -67,8 +67,11 @@ public:
 
     // Runs one line of a session, which is made when it is new. `reply` is called one or more times, the last time with
     // `done`; also for errors. A session belongs to the actor that made it; another one's call is refused.
-    Awaitable<void> execute(std::string session, Caller caller, std::string line, bool json,
-                            std::function<void(ShellReply)> reply);
+    // `interrupted` says whether the caller still wants it (CommandCall::interrupted); the cancellation of this
+    // coroutine reaches only commands that allow it.
+    Awaitable<void> execute(
+        std::string session, Caller caller, std::string line, bool json, std::function<void(ShellReply)> reply,
+        std::function<bool()> interrupted = [] { return false; });
 
     // What could follow `line` (up to the cursor) in the session's mode.
     CompletionResult complete(const std::string& session, const Caller& caller, std::string_view line);

@@ -3,7 +3,10 @@
 
 #include <unistd.h>
 
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -142,6 +145,43 @@ TEST_F(ShellTest, AmbiguousAbbreviationNamesTheCandidates) {
 TEST_F(ShellTest, AbbreviatedPluralIsTheListUnlessANameFollows) {
     EXPECT_EQ(say("sh mach | count"), "3\n");
     EXPECT_EQ(say("sh mach node-1"), "name: node-1\nby:   unix:root\n");
+}
+
+// Waits for an interruption if it is let through, else does a change of several steps.
+OpCommand waiter(std::string pattern, bool allow) {
+    return {pattern, "wait", {}, Role::kViewer, [allow](CommandCall call) -> Awaitable<Result<Output>> {
+                if (allow) co_await interruptible_waits();
+                call.emit(Output{json::value("waiting")});
+                if (allow) {
+                    asio::steady_timer timer(co_await asio::this_coro::executor, std::chrono::hours(1));
+                    co_await timer.async_wait(asio::use_awaitable);
+                }
+                // The interruption comes between these.
+                for (int step = 0; step < 3; ++step) co_await asio::post(asio::use_awaitable);
+                co_return Output{json::value("finished")};
+            }};
+}
+
+TEST_F(ShellTest, AnInterruptionEndsOnlyCommandsThatAllowIt) {
+    ASSERT_TRUE(shell_.add_commands({waiter("follow", true), waiter("change", false)}));
+    const auto interrupt = [&](std::string line) {
+        std::string said;
+        asio::io_context context;
+        asio::cancellation_signal cancel;
+        const auto reply = [&](ShellReply part) {
+            said += part.output + part.error;
+            if (part.output == "waiting\n") {
+                asio::post(context, [&] { cancel.emit(asio::cancellation_type::terminal); });
+            }
+        };
+        asio::co_spawn(context, shell_.execute("s", admin_, line, false, reply),
+                       asio::bind_cancellation_slot(cancel.slot(), asio::detached));
+        context.run();
+        return said;
+    };
+    EXPECT_EQ(interrupt("follow"), "waiting\ninterrupted");
+    EXPECT_EQ(interrupt("change"), "waiting\nfinished\n");
+    EXPECT_EQ(say("show machines | count"), "3\n");
 }
 
 TEST_F(ShellTest, FiltersThroughPipes) {
