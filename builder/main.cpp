@@ -64,6 +64,7 @@ int run(int argc, char** argv) {
     add_common_options(application, invocation);
     add_pki_commands(application, invocation);
     add_image_command(application, invocation);
+    add_homelab_command(application, invocation);
     add_tenant_commands(application, invocation);
     add_machine_commands(application, invocation);
     add_bmc_commands(application, invocation);

@@ -2,7 +2,8 @@
 # ipxe.sh - Debian's iPXE binaries, which boot images are made from.
 #
 # Usage: ipxe.sh [--refresh]
-#     prints the folder that holds ipxe-amd64.efi, ipxe-arm64.efi and the file `version`
+#     prints the folder that holds ipxe-amd64.efi, ipxe-arm64.efi, undionly.kpxe (chain loading on BIOS) and the
+#     file `version`
 #     --refresh   look for a newer version in the archive first
 #
 # Takes iPXE 2.0.0 or newer from Debian unstable: Debian 12's has no HTTPS, Debian 13's (1.21.1) speaks
@@ -18,14 +19,22 @@ source "$here/../../../packaging/frr-grpc/debian-archive.sh"
 readonly kMinimumVersion=2.0.0
 readonly kFallbackSuite=trixie
 readonly kFallbackMinutes=1440
-readonly kFiles=(ipxe-amd64.efi ipxe-arm64.efi)
+readonly kFiles=(ipxe-amd64.efi ipxe-arm64.efi undionly.kpxe)
 
 root="$NETT_CACHE/ipxe"
 current="$root/current"
 
+# complete FOLDER: everything is in it.
+complete() {
+	local file
+	for file in "${kFiles[@]}" version; do
+		[[ -e $1/$file ]] || return 1
+	done
+}
+
 # usable: the cached binaries are complete and, when they are the fallback, recent.
 usable() {
-	[[ -e $current/version ]] || return 1
+	complete "$current" || return 1
 	dpkg --compare-versions "$(cat "$current/version")" ge $kMinimumVersion ||
 		[[ -n $(find "$root/fallback" -mmin -$kFallbackMinutes 2>/dev/null) ]]
 }
@@ -39,7 +48,7 @@ fetch() {
 	if [[ $suite == unstable ]] && dpkg --compare-versions "$version" lt $kMinimumVersion; then
 		die "the suite $suite has iPXE $version only"
 	fi
-	if [[ ! -e $root/$version/version ]]; then
+	if ! complete "$root/$version"; then
 		rm -rf "$scratch" "${root:?}/$version"
 		mkdir -p "$scratch/result"
 		(cd "$scratch" && apt-get -c "$ARCHIVE_CONF" -qq -o APT::Sandbox::User=root download "ipxe=$version") >&2

@@ -67,6 +67,7 @@ package_list() {
 		iputils-ping
 		ndisc6                    # rdisc6: what a router advertises
 		nftables                  # cutting links in tests
+		dnsmasq-base              # proxy-DHCP and TFTP of a homelab
 		procps                    # sysctl
 		13: frr                   # stock; Debian 12's comes from packaging/frr-grpc
 		qemu-system-x86           # the machine that boots
