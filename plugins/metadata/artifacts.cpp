@@ -1,72 +1,174 @@
 #include "plugins/metadata/artifacts.hpp"
 
-#include <algorithm>
+#include <array>
+#include <chrono>
+#include <utility>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "plugins/metadata/limits.hpp"
 
 namespace nett::metadata {
 
 namespace {
 
-// The digest becomes a path.
-bool is_digest(const std::string& text) {
-    return text.size() == 64 && std::all_of(text.begin(), text.end(),
-                                            [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+Result<const ArtifactFile*> file_of(const ArtifactSet& set, const std::string& name) {
+    if (const auto* file = find_file(set, name)) return file;
+    return fail(Code::kNotFound, "artifact set \"{}\" has no file \"{}\"", set.name, name);
 }
 
 }  // namespace
 
-Result<ArtifactSet> Artifacts::set(const std::string& name) const {
+Artifacts::Artifacts(Store& store, EventBus& events, asio::any_io_executor loop, asio::any_io_executor io,
+                     std::string directory)
+    : store_(store),
+      events_(events),
+      io_(io),
+      verifier_(std::move(directory),
+                [this](const auto& sha256, bool damaged, const auto& reason) { report(sha256, damaged, reason); }),
+      tasks_(loop, log_),
+      signal_(loop) {}
+
+Result<void> Artifacts::start() {
+    NETT_TRY(rebuild());
+    watch_ = store_.watch(std::string(kArtifactSetKind), [this](const Change&) {
+        if (auto rebuilt = rebuild(); !rebuilt) {
+            log_.error("cannot read the artifact sets; the known ones hold", {{"error", rebuilt.error()}});
+        }
+        signal_.cancel();
+    });
+    verifier_.start();
+    stopping_ = false;
+    tasks_.spawn(patrol());
+    return {};
+}
+
+Awaitable<void> Artifacts::stop() {
+    stopping_ = true;
+    verifier_.stop();
+    watch_.reset();
+    signal_.cancel();
+    co_await tasks_.join();
+}
+
+Result<void> Artifacts::rebuild() {
+    auto records = store_.list(kArtifactSetKind);
+    if (!records) return fail(std::move(records.error()));
+    std::vector<ArtifactSet> sets;
+    for (const auto& record : *records) {
+        auto set = decode<ArtifactSet>(record.value);
+        if (!set) return fail(std::move(set.error()).in("artifact set " + record.key));
+        sets.push_back(std::move(*set));
+    }
+    table_.store(std::make_shared<const ArtifactTable>(std::move(sets)));
+    return {};
+}
+
+// Files that are new or have changed are hashed at once, so that no machine has to wait for it; then one after another
+// again and again, slowly.
+Awaitable<void> Artifacts::patrol() {
+    using Clock = std::chrono::steady_clock;
+    std::string last;
+    auto due = Clock::now() + kRehashPause;
+    while (!stopping_) {
+        const auto table = table_.load();
+        for (const auto& [digest, file] : table->files()) {
+            if (!stopping_) co_await check(file, false);
+        }
+        if (Clock::now() >= due && !stopping_) {
+            const auto next = table->files().upper_bound(last);
+            if (next == table->files().end()) {
+                last.clear();
+                due = Clock::now() + kRehashPause;
+            } else {
+                co_await check(next->second, true);
+                last = next->first;
+                due = Clock::now() + std::chrono::seconds(1 + next->second.size / kRehashBytesPerSecond);
+            }
+        }
+        if (stopping_ || table != table_.load()) continue;
+        signal_.expires_at(due);
+        co_await signal_.async_wait(asio::as_tuple(asio::use_awaitable));
+    }
+}
+
+// On an io thread. What comes of it is reported by the verifier.
+Awaitable<void> Artifacts::check(ArtifactFile file, bool again) {
+    auto work = again ? verifier_.verify(file.sha256, file.size) : verifier_.open(file.sha256, file.size);
+    co_await asio::co_spawn(io_, std::move(work), asio::use_awaitable);
+}
+
+void Artifacts::report(const std::string& sha256, bool damaged, const std::string& reason) const {
+    const auto names = names_of(sha256);
+    if (damaged) {
+        log_.error("an artifact is damaged and not served", {{"files", names}, {"sha256", sha256}, {"reason", reason}});
+    } else {
+        log_.info("a damaged artifact is whole again", {{"files", names}, {"sha256", sha256}});
+    }
+    events_.publish({damaged ? "artifact.corrupt" : "artifact.restored",
+                     names,
+                     damaged ? reason : "it has its digest again",
+                     {{"sha256", sha256}, {"files", names}, {"reason", reason}}});
+}
+
+// "talos/vmlinuz, other/vmlinuz".
+std::string Artifacts::names_of(const std::string& sha256) const {
+    std::string out;
+    const auto table = table_.load();
+    for (const auto& [name, set] : table->sets()) {
+        for (const auto& file : set.files) {
+            if (file.sha256 == sha256) out += (out.empty() ? "" : ", ") + name + "/" + file.name;
+        }
+    }
+    return out;
+}
+
+Result<std::shared_ptr<const ArtifactSet>> Artifacts::set(const std::string& name) const {
+    const auto table = table_.load();
+    if (const auto* known = table->find(name)) return std::shared_ptr<const ArtifactSet>(table, known);
+    // The watch may be a moment behind a commit that its author has been told of.
     auto record = store_.get(kArtifactSetKind, name);
     if (!record) return fail(std::move(record.error()));
     if (!*record) return fail(Code::kNotFound, "no artifact set \"{}\"; see \"show artifacts\"", name);
     auto set = decode<ArtifactSet>((*record)->value);
     if (!set) return fail(std::move(set.error()).in("artifact set " + name));
-    return set;
+    return std::make_shared<const ArtifactSet>(std::move(*set));
 }
 
-Result<std::string> Artifacts::only_set() const {
-    auto records = store_.list(kArtifactSetKind, "", 2);
-    if (!records) return fail(std::move(records.error()));
-    if (records->size() != 1)
-        return fail(Code::kNotFound, "a flat artifact name, and {} artifact sets", records->size());
-    return records->front().key;
+Awaitable<FileVerifier::OpenResult> Artifacts::open(ArtifactFile file) {
+    return verifier_.open(std::move(file.sha256), file.size);
 }
 
-Result<std::shared_ptr<const OpenFile>> Artifacts::open_file(const ArtifactFile& file) const {
-    if (!is_digest(file.sha256)) return fail(Code::kDataLoss, "the record of \"{}\" has no digest", file.name);
-    auto opened = OpenFile::open(directory_ + "/sha256/" + file.sha256, file.size);
-    // It is in the record: that it is absent is a loss, not a client's mistake.
-    if (!opened && opened.error().code == Code::kNotFound) opened.error().code = Code::kDataLoss;
-    return opened;
-}
-
-Result<std::shared_ptr<const OpenFile>> Artifacts::open(const ArtifactSet& set, const std::string& name,
-                                                        const ArtifactFile** description) const {
-    for (const auto& file : set.files) {
-        if (file.name != name) continue;
-        *description = &file;
-        return open_file(file);
+Awaitable<Result<void>> Artifacts::prepare(std::shared_ptr<const ArtifactSet> set) {
+    const std::array names{set->kernel, set->initramfs};
+    for (const auto& name : names) {
+        auto file = file_of(*set, name);
+        if (!file) co_return fail(std::move(file.error()));
+        auto opened = co_await verifier_.open((*file)->sha256, (*file)->size);
+        if (!opened) co_return fail(std::move(opened.error()).in(set->name + "/" + name));
     }
-    return fail(Code::kNotFound, "artifact set \"{}\" has no file \"{}\"", set.name, name);
+    co_return Result<void>{};
 }
 
 Result<void> Artifacts::check_bootable(const ArtifactSet& set) const {
     for (const auto& name : {set.kernel, set.initramfs}) {
-        const ArtifactFile* description = nullptr;
-        NETT_TRY(open(set, name, &description));
+        auto file = file_of(set, name);
+        if (!file) return fail(std::move(file.error()));
+        auto opened = verifier_.open_known((*file)->sha256, (*file)->size);
+        if (!opened) return fail(std::move(opened.error()).in(set.name + "/" + name));
     }
     return {};
 }
 
-Result<std::vector<std::string>> Artifacts::missing() const {
-    auto records = store_.list(kArtifactSetKind);
-    if (!records) return fail(std::move(records.error()));
+std::vector<std::string> Artifacts::missing() const {
     std::vector<std::string> out;
-    for (const auto& record : *records) {
-        auto set = decode<ArtifactSet>(record.value);
-        if (!set) return fail(std::move(set.error()).in("artifact set " + record.key));
-        for (const auto& file : set->files) {
-            auto opened = open_file(file);
-            if (!opened) out.push_back(fmt::format("{}/{}: {}", set->name, file.name, opened.error().message));
+    const auto table = table_.load();
+    for (const auto& [name, set] : table->sets()) {
+        for (const auto& file : set.files) {
+            const auto trouble = verifier_.trouble(file.sha256, file.size);
+            if (trouble) out.push_back(fmt::format("{}/{}: {}", name, file.name, *trouble));
         }
     }
     return out;

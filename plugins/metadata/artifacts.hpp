@@ -5,36 +5,65 @@
 #include <string>
 #include <vector>
 
+#include <boost/asio/steady_timer.hpp>
+
+#include "agent/sdk/asio.hpp"
+#include "agent/sdk/event.hpp"
+#include "agent/sdk/log.hpp"
 #include "agent/sdk/model.hpp"
 #include "agent/sdk/result.hpp"
 #include "agent/sdk/store.hpp"
-#include "plugins/metadata/http.hpp"
+#include "plugins/metadata/artifact_table.hpp"
+#include "plugins/metadata/file_verifier.hpp"
+#include "plugins/metadata/shared_value.hpp"
+#include "plugins/metadata/task_group.hpp"
 
 namespace nett::metadata {
 
-// Thread-safe: reads the store and the directory only.
+// Follows the sets in the store, and sees to it that no file goes out that does not have its digest: hashed at its
+// first use, after every change of the file, and in the background at kRehashBytesPerSecond. A damaged file is an event
+// ("artifact.corrupt", "artifact.restored" {sha256, files, reason}) and a line of missing().
 class Artifacts {
 public:
-    Artifacts(const Store& store, std::string directory) : store_(store), directory_(std::move(directory)) {}
+    Artifacts(Store& store, EventBus& events, asio::any_io_executor loop, asio::any_io_executor io,
+              std::string directory);
 
+    // Loop thread. Reads the sets, and begins to verify their files on `io`.
+    Result<void> start();
+    // Loop thread. Hashing under way ends with an error.
+    Awaitable<void> stop();
+
+    // What follows: any thread.
+
+    std::shared_ptr<const ArtifactTable> table() const { return table_.load(); }
     // kNotFound without such a set.
-    Result<ArtifactSet> set(const std::string& name) const;
-    // The name of the only set there is; kNotFound when there are none or several.
-    Result<std::string> only_set() const;
-    // kNotFound when the set has no such file; kDataLoss when it should be here and is not, or not with its size.
-    Result<std::shared_ptr<const OpenFile>> open(const ArtifactSet& set, const std::string& name,
-                                                 const ArtifactFile** description) const;
-    // That kernel and initramfs can be opened.
+    Result<std::shared_ptr<const ArtifactSet>> set(const std::string& name) const;
+    // The file, verified. kDataLoss when it should be here and is not, or not with its digest.
+    Awaitable<FileVerifier::OpenResult> open(ArtifactFile file);
+    // Verifies kernel and initramfs where that is to be done; errors are those of check_bootable().
+    Awaitable<Result<void>> prepare(std::shared_ptr<const ArtifactSet> set);
+    // That kernel and initramfs are here and verified: kDataLoss when not, kUnavailable when prepare() comes first.
     Result<void> check_bootable(const ArtifactSet& set) const;
-    // What is missing or damaged of all sets, for the health registry: "set/file: reason". An error when the store
-    // fails.
-    Result<std::vector<std::string>> missing() const;
+    // What is missing or damaged of all sets, for the health registry: "set/file: reason".
+    std::vector<std::string> missing() const;
 
 private:
-    Result<std::shared_ptr<const OpenFile>> open_file(const ArtifactFile& file) const;
+    Result<void> rebuild();
+    Awaitable<void> patrol();
+    Awaitable<void> check(ArtifactFile file, bool again);
+    void report(const std::string& sha256, bool damaged, const std::string& reason) const;
+    std::string names_of(const std::string& sha256) const;
 
-    const Store& store_;
-    const std::string directory_;
+    Store& store_;
+    EventBus& events_;
+    asio::any_io_executor io_;
+    Logger log_{"metadata"};
+    FileVerifier verifier_;
+    SharedValue<ArtifactTable> table_{std::make_shared<const ArtifactTable>(std::vector<ArtifactSet>{})};
+    TaskGroup tasks_;
+    asio::steady_timer signal_;
+    Subscription watch_;
+    bool stopping_ = false;  // loop thread
 };
 
 }  // namespace nett::metadata

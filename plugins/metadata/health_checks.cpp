@@ -21,11 +21,9 @@ HealthCondition state_condition(const Store& store) {
 
 HealthCondition artifacts_condition(const Artifacts& artifacts) {
     const auto missing = artifacts.missing();
-    if (!missing)
-        return condition("artifacts", HealthState::kFailed, missing.error().to_string(), "check the state file");
-    if (missing->empty()) return condition("artifacts", HealthState::kOk, "complete");
+    if (missing.empty()) return condition("artifacts", HealthState::kOk, "complete");
     return condition("artifacts", HealthState::kFailed,
-                     fmt::format("{} file(s) missing or damaged; first: {}", missing->size(), missing->front()),
+                     fmt::format("{} file(s) missing or damaged; first: {}", missing.size(), missing.front()),
                      "import the artifact set again on this host");
 }
 
@@ -55,11 +53,11 @@ HealthCondition listener_condition(const std::string& trouble, bool hung) {
     return condition("listener", HealthState::kOk, "accepting");
 }
 
-void report_health(const Host& host, const Server& server, bool hung) {
+void report_health(const Host& host, const Server& server, const Artifacts& artifacts, bool hung) {
     host.health.report(listener_condition(server.trouble(), hung));
     host.health.report(certificate_condition(server.tls()->certificate, host.clock.system_now()));
     host.health.report(state_condition(host.store));
-    host.health.report(artifacts_condition(Artifacts(host.store, host.artifact_directory)));
+    host.health.report(artifacts_condition(artifacts));
 }
 
 }  // namespace nett::metadata

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "agent/sdk/plugin.hpp"
+#include "plugins/metadata/artifacts.hpp"
 #include "plugins/metadata/server.hpp"
 
 namespace nett::metadata {
@@ -15,6 +16,6 @@ HealthCondition certificate_condition(const CertificateInfo& certificate, System
 HealthCondition listener_condition(const std::string& trouble, bool hung);
 
 // Loop thread. Reports metadata/{listener,certificate,state,artifacts}.
-void report_health(const Host& host, const Server& server, bool hung);
+void report_health(const Host& host, const Server& server, const Artifacts& artifacts, bool hung);
 
 }  // namespace nett::metadata

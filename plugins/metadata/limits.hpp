@@ -37,7 +37,16 @@ inline constexpr int kDefaultFetchTimeoutMs = 15000;
 inline constexpr std::size_t kMaxUnknownPerTenant = 256;
 inline constexpr std::size_t kMaxPendingUnknown = 256;
 inline constexpr std::size_t kMaxPendingBoots = 4096;
+// Which set a source's last script named, for flat artifact names; an installer has fetched its files by then.
+inline constexpr std::size_t kMaxRecentBoots = 4096;
+inline constexpr auto kRecentBootAge = std::chrono::minutes(15);
 inline constexpr auto kRecordInterval = 1s;  // at most one round of counter writes in this time
+
+// Hashing an artifact lets others run after each slice: 1 MiB takes a core one to three milliseconds.
+inline constexpr std::size_t kHashSliceBytes = 1024 * 1024;
+// What the background re-hash reads on average: 1 % of a disk, and 350 GB a day.
+inline constexpr std::uint64_t kRehashBytesPerSecond = 4ULL * 1024 * 1024;
+inline constexpr auto kRehashPause = std::chrono::hours(1);  // between two passes over all files
 
 inline constexpr std::size_t kSquashfsCacheBytes = 16 * 1024 * 1024;
 inline constexpr std::size_t kMaxPemBytes = 1024 * 1024;

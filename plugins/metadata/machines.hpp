@@ -9,17 +9,23 @@
 #include "agent/sdk/model.hpp"
 #include "agent/sdk/result.hpp"
 #include "agent/sdk/store.hpp"
+#include "plugins/metadata/route.hpp"
 
 namespace nett::metadata {
 
 struct FoundMachine {
     std::string key;     // of its record
-    std::string url_id;  // the id that found it, as it stands in URLs: the UUID, or the MAC with hyphens
+    std::string url_id;  // an id of it, as it stands in URLs: a UUID, or a MAC with hyphens
     Machine machine;
 };
 
-// By UUID, else by MAC. A machine of another tenant is not there: nullopt, as for one that nobody registered.
-Result<std::optional<FoundMachine>> find_machine(const Store& store, const std::string& tenant, const MachineId& id);
+// By UUID (in either byte order: SMBIOS stores its first three fields little-endian, and some firmware and BMCs print
+// them as they are stored), else by MAC, else by serial number. A machine of another tenant is not there: nullopt, as
+// for one that nobody registered, and after as much work.
+Result<std::optional<FoundMachine>> find_machine(const Store& store, const std::string& tenant, const AskedId& asked);
+
+// The UUID with its first three fields byte-swapped (SMBIOS 3.x section 7.2.1). Takes a canonical one.
+std::string swapped_uuid(const std::string& canonical);
 
 // Whether requests from `source` may be about this machine: any source without port bindings, else one of their
 // prefixes.

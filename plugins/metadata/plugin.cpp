@@ -36,9 +36,11 @@ public:
         const auto settings = settings_of(config);
         NETT_CO_TRY(apply(*parts, settings));
         auto recording = parts->recorder.start();
-        if (!recording) {
+        auto verifying = recording ? parts->artifacts.start() : Result<void>{};
+        if (!recording || !verifying) {
             co_await parts->server->stop(host_.clock.steady_now());
-            co_return fail(std::move(recording.error()));
+            if (recording) co_await parts->recorder.stop();
+            co_return fail(std::move(recording ? verifying.error() : recording.error()));
         }
         parts_ = std::move(parts);
         stopping_ = false;
@@ -60,7 +62,7 @@ public:
                                   "new connections use the new certificate",
                                   {{"sha256", certificate.sha256}}});
         }
-        report_health(host_, *parts_->server, heartbeat_lost());
+        report_health(host_, *parts_->server, parts_->artifacts, heartbeat_lost());
         co_return Result<void>{};
     }
 
@@ -70,6 +72,7 @@ public:
         tick_.cancel();
         co_await tasks_.join();
         co_await parts_->server->stop(deadline);  // first: then nobody records or asks for tenants
+        co_await parts_->artifacts.stop();
         co_await parts_->recorder.stop();
         parts_->tenants.stop();
         host_.health.forget("metadata");
@@ -91,13 +94,15 @@ private:
     struct Parts {
         explicit Parts(const Host& host)
             : recorder(host.store, host.loop, host.clock),
-              service({host.store, host.secrets, host.events, host.clock, host.artifact_directory}, tenants, recorder),
+              artifacts(host.store, host.events, host.loop, host.io, host.artifact_directory),
+              service({host.store, host.secrets, host.events, host.clock}, tenants, recorder, artifacts),
               server(std::make_shared<Server>(host.loop, host.io, host.clock,
                                               [this](Request request, const Peer& peer, Conversation& conversation) {
                                                   return service.handle(std::move(request), peer, conversation);
                                               })) {}
         TenantCache tenants;
         Recorder recorder;
+        Artifacts artifacts;
         Service service;
         std::shared_ptr<Server> server;
     };
@@ -132,7 +137,7 @@ private:
 
     Awaitable<void> watch_health() {
         while (!stopping_) {
-            report_health(host_, *parts_->server, heartbeat_lost());
+            report_health(host_, *parts_->server, parts_->artifacts, heartbeat_lost());
             heartbeat_ = std::make_shared<std::atomic<bool>>(false);
             asio::post(host_.io, [beat = heartbeat_] { *beat = true; });
             tick_.expires_after(kHealthInterval);

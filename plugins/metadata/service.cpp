@@ -47,12 +47,13 @@ std::string authority_of(const ServiceSettings& settings, const Peer& peer) {
 
 }  // namespace
 
-Service::Service(ServiceEnvironment environment, const TenantCache& tenants, Recorder& recorder)
+Service::Service(ServiceEnvironment environment, const TenantCache& tenants, Recorder& recorder, Artifacts& artifacts)
     : host_(std::move(environment)),
       tenants_(tenants),
       recorder_(recorder),
-      artifacts_(host_.store, host_.artifact_directory),
-      images_(kSquashfsCacheBytes) {}
+      artifacts_(artifacts),
+      images_(kSquashfsCacheBytes),
+      recent_boots_(kMaxRecentBoots, kRecentBootAge) {}
 
 void Service::set_settings(ServiceSettings settings) {
     settings_.store(std::make_shared<const ServiceSettings>(std::move(settings)));
@@ -82,16 +83,18 @@ Awaitable<Response> Service::handle(Request request, const Peer& peer, Conversat
         co_return co_await boot(std::move(boot_route), request.method, peer, std::move(*tenant), conversation);
     }
     if (const auto* asked = std::get_if<ConfigRoute>(&*route)) co_return config(*asked, request, peer, *tenant);
-    co_return artifact(std::get<ArtifactRoute>(*route), request, conversation);
+    ArtifactRoute artifact_route = std::move(std::get<ArtifactRoute>(*route));
+    co_return co_await artifact(std::move(artifact_route), std::move(request), peer, std::move(*tenant),
+                                conversation.artifact_set);
 }
 
 Awaitable<Response> Service::boot(BootRoute route, Method method, const Peer& peer, std::string tenant,
                                   Conversation& conversation) {
     conversation.artifact_set.clear();
-    auto found = find_machine(host_.store, tenant, route.id);
+    auto found = find_machine(host_.store, tenant, route.asked);
     if (!found) co_return failure(found.error(), "looking up a machine", Outcome::kError);
     if (!*found) {
-        const auto& id = route.id.uuid ? route.id.uuid : route.id.mac;
+        const auto& id = route.asked.id.uuid ? route.asked.id.uuid : route.asked.id.mac;
         if (method == Method::kGet && id) recorder_.note_unknown(*id, tenant, peer.source.to_string());
         co_return not_found(Outcome::kUnknownMachine);
     }
@@ -100,6 +103,8 @@ Awaitable<Response> Service::boot(BootRoute route, Method method, const Peer& pe
         const Error error{Code::kPermissionDenied, "asked from behind another port than it is bound to", {}};
         co_return refuse_boot(**found, peer, method, error);
     }
+    const auto prepared = co_await prepare(machine);
+    if (!prepared) co_return refuse_boot(**found, peer, method, prepared.error());
     auto answer = decide(machine, (*found)->url_id, peer);
     if (!answer) co_return refuse_boot(**found, peer, method, answer.error());
     if (method == Method::kGet && answer->changed) {
@@ -113,12 +118,22 @@ Awaitable<Response> Service::boot(BootRoute route, Method method, const Peer& pe
     if (answer->kind == BootKind::kDisk) co_return not_found(Outcome::kLocalBoot);
     if (method == Method::kGet) report_boot(**found, *answer, peer);
     conversation.artifact_set = answer->set;
+    recent_boots_.note(tenant + " " + peer.source.to_string(), answer->set, host_.clock.steady_now());
     Response response = plain(200, Outcome::kNetboot, "");
     response.body = std::move(answer->script);
     co_return response;
 }
 
-Result<ArtifactSet> Service::set_for(const Machine& machine, BootKind kind, const ServiceSettings& settings) const {
+Awaitable<Result<void>> Service::prepare(const Machine& machine) {
+    const auto kind = boot_decision(machine);
+    if (kind == BootKind::kDisk) co_return Result<void>{};
+    auto set = set_for(machine, kind, *settings_.load());
+    if (!set) co_return fail(std::move(set.error()));
+    co_return co_await artifacts_.prepare(std::move(*set));
+}
+
+Result<std::shared_ptr<const ArtifactSet>> Service::set_for(const Machine& machine, BootKind kind,
+                                                            const ServiceSettings& settings) const {
     if (kind == BootKind::kErase && settings.erase_set.empty()) {
         return fail(Code::kFailedPrecondition,
                     "no erase set is configured; set \"erase-set NAME\" in \"plugin metadata\"");
@@ -144,11 +159,11 @@ Result<Service::BootAnswer> Service::decide(const Machine& machine, const std::s
         return fail(Code::kFailedPrecondition, "no machine config is registered");
     }
     // Before anything is wiped: what it boots next must be here.
-    NETT_TRY(artifacts_.check_bootable(*set));
+    NETT_TRY(artifacts_.check_bootable(**set));
     BootScriptInput input;
     input.authority = authority_of(*settings, peer);
     input.machine_id = url_id;
-    input.set = std::move(*set);
+    input.set = **set;
     input.kernel_args = machine.kernel_args;
     input.kind = answer.kind;
     input.delivery = machine.delivery;
@@ -226,7 +241,7 @@ Response Service::refuse_boot(const FoundMachine& found, const Peer& peer, Metho
 
 Response Service::config(const ConfigRoute& route, const Request& request, const Peer& peer,
                          const std::string& tenant) {
-    auto found = find_machine(host_.store, tenant, route.id);
+    auto found = find_machine(host_.store, tenant, route.asked);
     if (!found) return failure(found.error(), "looking up a machine", Outcome::kError);
     if (!*found) return not_found(Outcome::kUnknownMachine);
     const auto& machine = (*found)->machine;
@@ -250,7 +265,7 @@ Result<Response> Service::config_part(const FoundMachine& found, ConfigPart part
     if (part == ConfigPart::kExtensions) {
         auto set = artifacts_.set(machine.artifact_set);
         if (!set) return fail(std::move(set.error()));
-        auto text = render_extensions(*set, machine.config_sha256);
+        auto text = render_extensions(**set, machine.config_sha256);
         if (!text) return fail(std::move(text.error()));
         response.body = std::move(*text);
         response.etag = sha256_hex(response.body);
@@ -272,28 +287,6 @@ Result<Response> Service::config_part(const FoundMachine& found, ConfigPart part
     response.body = (*image)->bytes;
     response.etag = (*image)->sha256;
     return response;
-}
-
-Response Service::artifact(const ArtifactRoute& route, const Request& request, const Conversation& conversation) {
-    std::string name = route.set.empty() ? conversation.artifact_set : route.set;
-    if (name.empty()) {
-        auto only = artifacts_.only_set();
-        if (!only) return failure(only.error(), "finding the set of a flat artifact name", Outcome::kNotFound);
-        name = std::move(*only);
-    }
-    auto set = artifacts_.set(name);
-    if (!set) return failure(set.error(), "reading an artifact set", Outcome::kNotFound);
-    const ArtifactFile* description = nullptr;
-    auto file = artifacts_.open(*set, route.file, &description);
-    if (!file) return failure(file.error(), "opening an artifact", Outcome::kNotFound);
-    Response response;
-    response.outcome = Outcome::kArtifact;
-    response.content_type = "application/octet-stream";
-    response.etag = description->sha256;
-    response.file = std::move(*file);
-    response.file_size = description->size;
-    response.accept_ranges = true;
-    return conditional(std::move(response), request);
 }
 
 // An answer for an error; `outcome` counts it when it is a 404. What is our fault is logged.

@@ -15,6 +15,7 @@
 #include "plugins/metadata/http.hpp"
 #include "plugins/metadata/log_limiter.hpp"
 #include "plugins/metadata/machines.hpp"
+#include "plugins/metadata/recent_boots.hpp"
 #include "plugins/metadata/recorder.hpp"
 #include "plugins/metadata/route.hpp"
 #include "plugins/metadata/shared_value.hpp"
@@ -36,15 +37,14 @@ struct ServiceEnvironment {
     const SecretBox& secrets;
     EventBus& events;
     const Clock& clock;
-    std::string artifact_directory;
 };
 
 // Any thread: all requests run concurrently on io threads. Everything it reads is local (store, directory, memory).
 // Every 404 has the same bytes, whatever its reason: a tenant cannot tell a foreign machine from none.
 class Service {
 public:
-    // Tenants and recorder outlive the service.
-    Service(ServiceEnvironment environment, const TenantCache& tenants, Recorder& recorder);
+    // Tenants, recorder and artifacts outlive the service.
+    Service(ServiceEnvironment environment, const TenantCache& tenants, Recorder& recorder, Artifacts& artifacts);
 
     void set_settings(ServiceSettings settings);
     Awaitable<Response> handle(Request request, const Peer& peer, Conversation& conversation);
@@ -63,7 +63,10 @@ private:
     Awaitable<Response> boot(BootRoute route, Method method, const Peer& peer, std::string tenant,
                              Conversation& conversation);
     Result<BootAnswer> decide(const Machine& machine, const std::string& url_id, const Peer& peer) const;
-    Result<ArtifactSet> set_for(const Machine& machine, BootKind kind, const ServiceSettings& settings) const;
+    Result<std::shared_ptr<const ArtifactSet>> set_for(const Machine& machine, BootKind kind,
+                                                       const ServiceSettings& settings) const;
+    // Before deciding: what it would boot is verified.
+    Awaitable<Result<void>> prepare(const Machine& machine);
     // Decides again on the record as it is now, and makes the new state durable.
     Awaitable<Result<void>> commit_boot(std::string key, std::string url_id, const Peer& peer, BootAnswer& answer);
     // Log and events of a script that is served.
@@ -72,14 +75,21 @@ private:
 
     Response config(const ConfigRoute& route, const Request& request, const Peer& peer, const std::string& tenant);
     Result<Response> config_part(const FoundMachine& found, ConfigPart part);
-    Response artifact(const ArtifactRoute& route, const Request& request, const Conversation& conversation);
+    Awaitable<Response> artifact(ArtifactRoute route, Request request, const Peer& peer, std::string tenant,
+                                 std::string set_of_conversation);
+    Result<ArtifactFile> find_artifact(const ArtifactRoute& route, const Peer& peer, const std::string& tenant,
+                                       const std::string& set_of_conversation) const;
+    // The set that a flat name is of: the asked machine's, the conversation's, the source's last one, the only one.
+    Result<std::string> flat_set(const ArtifactRoute& route, const Peer& peer, const std::string& tenant,
+                                 const std::string& set_of_conversation) const;
     Response failure(const Error& error, std::string_view doing, Outcome outcome);
 
     const ServiceEnvironment host_;
     const TenantCache& tenants_;
     Recorder& recorder_;
-    Artifacts artifacts_;
+    Artifacts& artifacts_;
     ConfigImageCache images_;
+    RecentBoots recent_boots_;
     SharedValue<ServiceSettings> settings_{std::make_shared<const ServiceSettings>()};
     Logger log_{"metadata"};
     LogLimiter tenant_log_;

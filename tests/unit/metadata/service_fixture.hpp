@@ -41,6 +41,9 @@ public:
     std::vector<Event> events;
     void publish(Event event) override { events.push_back(std::move(event)); }
     Subscription subscribe(std::string, Handler) override { return {}; }
+    std::ptrdiff_t count(std::string_view type) const {
+        return std::count_if(events.begin(), events.end(), [&](const auto& one) { return one.type == type; });
+    }
     bool has(std::string_view type) const {
         return std::any_of(events.begin(), events.end(), [&](const auto& one) { return one.type == type; });
     }
@@ -83,12 +86,14 @@ protected:
         store.put(put_of(set));
         EXPECT_TRUE(tenants_.start(store));
         EXPECT_TRUE(recorder_.start());
+        EXPECT_TRUE(artifacts_.start());
         ServiceSettings settings;
         settings.server_address = Address6(boost::asio::ip::make_address_v6("2001:db8:ffff::1"));
         service_.set_settings(settings);
         settings_ = settings;
     }
     ~ServiceTest() override {
+        run(context_, with_result(artifacts_.stop()));
         run(context_, with_result(recorder_.stop()));
         tenants_.stop();
         std::filesystem::remove_all(directory_);
@@ -96,8 +101,16 @@ protected:
 
     ArtifactFile add_file(const std::string& name, const std::string& bytes) {
         const auto digest = sha256_hex(bytes);
-        std::ofstream(directory_ + "/sha256/" + digest) << bytes;
+        const std::string path = directory_ + "/sha256/" + digest;
+        std::ofstream(path + ".new") << bytes;
+        std::filesystem::rename(path + ".new", path);  // as an import does
         return {name, digest, bytes.size()};
+    }
+    // In place, and with the former mtime: what a fault of the disk looks like to all but ctime.
+    static void overwrite(const std::string& path, const std::string& bytes) {
+        const auto before = std::filesystem::last_write_time(path);
+        std::ofstream(path, std::ios::in | std::ios::out) << bytes;
+        std::filesystem::last_write_time(path, before);
     }
 
     Machine node(MachineState state = MachineState::kNew) const {
@@ -146,7 +159,8 @@ protected:
     ManualClock clock_;
     TenantCache tenants_;
     Recorder recorder_{store, context_.get_executor(), clock_};
-    Service service_{{store, secrets_, events_, clock_, directory_}, tenants_, recorder_};
+    Artifacts artifacts_{store, events_, context_.get_executor(), context_.get_executor(), directory_};
+    Service service_{{store, secrets_, events_, clock_}, tenants_, recorder_, artifacts_};
     ServiceSettings settings_;
     Conversation conversation_;
 };

@@ -322,10 +322,83 @@ TEST_F(ServiceTest, ServesRangesOfArtifacts) {
     EXPECT_EQ(ask(request, peer).status, 304U);
 }
 
-TEST_F(ServiceTest, ADamagedArtifactIsNotServed) {
+TEST_F(ServiceTest, ATruncatedArtifactIsNotServed) {
     std::filesystem::resize_file(directory_ + "/sha256/" + sha256_hex("kernel bytes"), 3);
     EXPECT_EQ(get("/v1/artifacts/talos/vmlinuz").status, 500U);
-    EXPECT_EQ(Artifacts(store, directory_).missing()->size(), 1U);
+    EXPECT_EQ(artifacts_.missing().size(), 1U);
+}
+
+TEST_F(ServiceTest, AFlippedByteIsNotServedUntilItIsImportedAgain) {
+    enrol(node());
+    EXPECT_EQ(get("/v1/artifacts/talos/vmlinuz").status, 200U);
+    const std::string path = directory_ + "/sha256/" + sha256_hex("kernel bytes");
+    overwrite(path, "kernel bytez");
+    EXPECT_EQ(get("/v1/artifacts/talos/vmlinuz").status, 500U);
+    EXPECT_EQ(get("/v1/artifacts/talos/vmlinuz").status, 500U);
+    EXPECT_EQ(boot().status, 404U);  // the disk rather than an installer that might do anything
+    EXPECT_EQ(stored().state, MachineState::kNew);
+    ASSERT_EQ(artifacts_.missing().size(), 1U);
+    EXPECT_EQ(artifacts_.missing().front(), "talos/vmlinuz: its bytes have SHA-256 " + sha256_hex("kernel bytez") +
+                                                "; import the artifact set again");
+    EXPECT_EQ(events_.count("artifact.corrupt"), 1);
+    add_file("vmlinuz", "kernel bytes");
+    EXPECT_EQ(get("/v1/artifacts/talos/vmlinuz").status, 200U);
+    EXPECT_EQ(events_.count("artifact.restored"), 1);
+    EXPECT_TRUE(artifacts_.missing().empty());
+    EXPECT_EQ(boot().status, 200U);
+}
+
+TEST_F(ServiceTest, ServesByVersionArchitectureAndSchematic) {
+    ArtifactSet set;
+    set.name = "factory";
+    set.version = "v1.13.9";
+    set.architecture = "amd64";
+    set.schematic = "376567988ad3";
+    set.kernel = "kernel-amd64";
+    set.initramfs = "initramfs-amd64.xz";
+    set.files = {add_file("kernel-amd64", "factory kernel"), add_file("initramfs-amd64.xz", "factory initramfs")};
+    store.put(put_of(set));
+    const std::string base = "/v1/artifacts/v1.13.9/amd64/376567988ad3/";
+    EXPECT_EQ(get(base + "kernel-amd64").etag, sha256_hex("factory kernel"));
+    EXPECT_EQ(get(base + "vmlinuz").etag, sha256_hex("factory kernel"));
+    EXPECT_EQ(get("/v1/artifacts/factory/initramfs.xz").etag, sha256_hex("factory initramfs"));
+    EXPECT_EQ(get("/v1/artifacts/v1.13.9/amd64/vmlinuz").status, 404U);  // that is the release without extensions
+    set.name = "release";
+    set.schematic.clear();
+    store.put(put_of(set));
+    EXPECT_EQ(get("/v1/artifacts/v1.13.9/amd64/vmlinuz").status, 200U);
+    set.name = "release-serial";  // the same files with another command line
+    store.put(put_of(set));
+    EXPECT_EQ(get("/v1/artifacts/v1.13.9/amd64/vmlinuz").status, 200U);
+    set.files[0] = add_file("kernel-amd64", "another kernel");
+    store.put(put_of(set));
+    EXPECT_EQ(get("/v1/artifacts/v1.13.9/amd64/vmlinuz").status, 404U);
+}
+
+TEST_F(ServiceTest, FlatNamesAreOfTheMachineThatAsks) {
+    enrol(node());
+    ArtifactSet other;
+    other.name = "other";
+    other.files = {add_file("vmlinuz", "other kernel")};
+    store.put(put_of(other));
+    conversation_ = {};
+    EXPECT_EQ(get("/v1/artifacts/vmlinuz").status, 404U);
+    EXPECT_EQ(get("/v1/artifacts/vmlinuz?uuid=" + std::string(kUuid)).etag, sha256_hex("kernel bytes"));
+    EXPECT_EQ(get("/v1/artifacts/vmlinuz?uuid=" + std::string(kUuid), peer_of("b.boot.example")).status, 404U);
+    boot();
+    conversation_ = {};  // another connection from the same address
+    EXPECT_EQ(get("/v1/artifacts/vmlinuz").etag, sha256_hex("kernel bytes"));
+    EXPECT_EQ(get("/v1/artifacts/vmlinuz", peer_of("a.boot.example", "2001:db8:b000:7::6")).status, 404U);
+    EXPECT_EQ(get("/v1/artifacts/vmlinuz", peer_of("b.boot.example")).status, 404U);
+    clock_.advance(kRecentBootAge + std::chrono::seconds(1));
+    EXPECT_EQ(get("/v1/artifacts/vmlinuz").status, 404U);
+}
+
+TEST_F(ServiceTest, FindsAMachineWhoseUuidIsInTheOtherByteOrder) {
+    enrol(node());
+    EXPECT_EQ(swapped_uuid(kUuid), "44454c4c-4200-1035-8051-b7c04f4d3432");
+    EXPECT_EQ(swapped_uuid(swapped_uuid(kUuid)), kUuid);
+    EXPECT_EQ(get("/v1/boot/44454c4c-4200-1035-8051-b7c04f4d3432").status, 200U);
 }
 
 TEST_F(ServiceTest, AnswersOtherMethodsAndPathsDefinitely) {
