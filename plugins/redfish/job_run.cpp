@@ -33,6 +33,7 @@ JobView view_job(const Store& store, const Clock& clock, const std::string& job,
     view.random = random_fraction();
     if (auto record = store.get(kMachineKind, machine); record && *record) {
         if (auto value = decode<Machine>((*record)->value)) {
+            view.registered = {value->uuid, value->serial, value->macs, {}};
             view.boots = value->boots;
             view.last_boot_refused = value->last_boot.outcome == "refused";
             if (value->state == MachineState::kProvisioning) view.provisioning_since = value->state_since;
@@ -66,10 +67,11 @@ Awaitable<Result<void>> save_job(Store& store, const Clock& clock, std::string i
     co_return Result<void>();
 }
 
-JobRun::JobRun(const Services& services, JobOrder order, std::unique_ptr<Transport> transport)
+JobRun::JobRun(const Services& services, JobOrder order, std::unique_ptr<Transport> transport, Turnstile turnstile)
     : services_(services),
       order_(std::move(order)),
       transport_(std::move(transport)),
+      turnstile_(std::move(turnstile)),
       session_(*transport_, make_login()),
       timer_(services.loop) {
     saved_ = order_.progress;
@@ -107,12 +109,13 @@ JobView JobRun::view() {
     JobView view = view_job(services_.store, services_.clock, order_.id, order_.machine);
     view.origin = order_.origin;
     view.system_path = order_.bmc.system_path;
+    view.profile = order_.profile;
     view.boot_deadline = order_.boot_deadline;
     return view;
 }
 
 Awaitable<void> JobRun::run() {
-    state_ = resume(order_.progress, view());
+    state_ = resume(order_.goal, order_.progress, view());
     std::optional<Reply> reply;
     while (!stopping_) {
         woken_ = false;
@@ -123,14 +126,66 @@ Awaitable<void> JobRun::run() {
         if (kind == Action::Kind::kFinish || decision.action.long_wait) co_await session_.close();
         const bool saved = co_await save();
         if (!saved || kind == Action::Kind::kFinish) co_return;
-        if (kind == Action::Kind::kWait) {
-            co_await wait_until(decision.action.until);
-        } else {
-            Reply answer = co_await session_.send(std::move(decision.action.request));
-            reply.emplace(std::move(answer));
-        }
+        auto work = act(std::move(decision.action));
+        reply = co_await std::move(work);
     }
     co_await session_.close();
+}
+
+Awaitable<std::optional<Reply>> JobRun::act(Action action) {
+    if (action.kind == Action::Kind::kWait) {
+        if (action.long_wait && has_place_) {
+            has_place_ = false;
+            turnstile_.leave();
+        }
+        co_await wait_until(action.until);
+        co_return std::nullopt;
+    }
+    if (!has_place_) {
+        co_await regain_place();
+        if (stopping_) co_return std::nullopt;
+    }
+    if (action.kind == Action::Kind::kRecord) {
+        auto recorded = co_await record(std::move(action.facts));
+        co_return std::optional<Reply>(std::move(recorded));
+    }
+    auto answer = co_await session_.send(std::move(action.request));
+    co_return std::optional<Reply>(std::move(answer));
+}
+
+// The step's time does not run while it stands in the queue.
+Awaitable<void> JobRun::regain_place() {
+    const SystemTime since = services_.clock.system_now();
+    turnstile_.wants_place();
+    while (!has_place_ && !stopping_) {
+        woken_ = false;
+        co_await wait_until(SystemTime::max());
+    }
+    state_.cursor.deadline += services_.clock.system_now() - since;
+}
+
+// What is registered stays; a mismatch has been found before.
+Awaitable<Reply> JobRun::record(MachineFacts facts) {
+    RecordEdit edit = [&](const std::optional<Record>& record) -> Result<std::optional<Transaction::Put>> {
+        if (!record) return fail(Code::kNotFound, "machine \"{}\" was deleted", order_.machine);
+        auto machine = decode<Machine>(record->value);
+        if (!machine) return fail(std::move(machine.error()));
+        if (machine->uuid.empty()) machine->uuid = facts.uuid;
+        if (machine->serial.empty()) machine->serial = facts.serial;
+        if (machine->macs.empty()) machine->macs = facts.macs;
+        return std::optional<Transaction::Put>(put_of(*machine));
+    };
+    auto committed = co_await update_record(services_.store, std::string(kMachineKind), order_.machine, kActor,
+                                            "inventory of its BMC", std::move(edit));
+    if (!committed) co_return fail(std::move(committed.error()));
+    Response done;
+    done.status = 200;
+    co_return done;
+}
+
+void JobRun::grant() {
+    has_place_ = true;
+    wake();
 }
 
 Awaitable<bool> JobRun::save() {
@@ -170,6 +225,8 @@ void JobRun::publish_step() {
                     {"bmc", order_.bmc.name},
                     {"from", std::string(to_string(saved_.step))},
                     {"step", std::string(to_string(progress.step))}};
+    if (!progress.last_request.empty()) event.fields["request"] = progress.last_request;
+    if (!progress.last_response.empty()) event.fields["response"] = progress.last_response;
     if (!progress.message.empty()) event.fields["message"] = progress.message;
     services_.events.publish(std::move(event));
     if (is_at_rest(progress.step)) {
@@ -186,7 +243,9 @@ Awaitable<void> JobRun::wait_until(SystemTime until) {
     if (woken_ || stopping_) co_return;
     const auto now = services_.clock.system_now();
     if (until <= now) co_return;
-    timer_.expires_after(std::chrono::ceil<std::chrono::milliseconds>(until - now));
+    // As long as timers can: a wait without an end is ended by wake() or stop().
+    constexpr std::chrono::hours kLongest{24};
+    timer_.expires_after(std::min<SystemTime::duration>(until - now, kLongest));
     co_await timer_.async_wait(asio::as_tuple(asio::use_awaitable));
 }
 

@@ -1,6 +1,7 @@
-// One provision job being worked on: feeds the state machine with answers, commits its progress, waits.
+// One job being worked on: feeds the state machine with answers, commits its progress, waits.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -13,7 +14,7 @@
 #include "agent/sdk/model.hpp"
 #include "agent/sdk/secret.hpp"
 #include "agent/sdk/store.hpp"
-#include "plugins/redfish/provision.hpp"
+#include "plugins/redfish/job_machine.hpp"
 #include "plugins/redfish/session.hpp"
 
 namespace nett::redfish {
@@ -37,8 +38,17 @@ struct JobOrder {
     Bmc bmc;
     Origin origin;
     std::string password;
+    std::string profile;  // the operator's choice; empty: detected
+    Goal goal;
     Progress progress;
     std::chrono::seconds boot_deadline{1800};
+};
+
+// How a run gives its place among the running ones away while it has nothing to ask of the BMC, and gets one back. The
+// owner answers `wants_place` with JobRun::grant(), at once or later.
+struct Turnstile {
+    std::function<void()> leave;
+    std::function<void()> wants_place;
 };
 
 // What the machine's and the job's records say now.
@@ -50,12 +60,14 @@ Awaitable<Result<void>> save_job(Store& store, const Clock& clock, std::string i
 // Loop thread only. `services` outlive it. The owner keeps it until run() has ended.
 class JobRun {
 public:
-    JobRun(const Services& services, JobOrder order, std::unique_ptr<Transport> transport);
+    JobRun(const Services& services, JobOrder order, std::unique_ptr<Transport> transport, Turnstile turnstile);
 
     // Works until the job is at rest, its record is gone, or stop() was called.
     Awaitable<void> run();
     // The machine's or the job's record changed: look again.
     void wake();
+    // It has a place among the running ones again.
+    void grant();
     // Ends run() after the request that is in flight; the job goes on at the next start of the plugin.
     void stop();
     // Ends the request in flight as well.
@@ -72,16 +84,21 @@ private:
     // False when the run must end: the record is gone or the agent stops.
     Awaitable<bool> save();
     Awaitable<void> wait_until(SystemTime until);
+    Awaitable<void> regain_place();
+    Awaitable<Reply> record(MachineFacts facts);
+    Awaitable<std::optional<Reply>> act(Action action);
     void publish_step();
 
     const Services& services_;
     JobOrder order_;
     std::unique_ptr<Transport> transport_;
+    Turnstile turnstile_;
     Session session_;
     JobState state_;
     Progress saved_;
     asio::steady_timer timer_;
     Logger log_{"redfish"};
+    bool has_place_ = true;
     bool woken_ = false;
     bool stopping_ = false;
 };

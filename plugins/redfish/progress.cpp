@@ -15,9 +15,9 @@ namespace json = boost::json;
 
 constexpr int kSchemaVersion = 1;
 
-constexpr std::array<std::string_view, 14> kStepNames{"QUEUED",   "PROBE",  "POWER_OFF", "EJECT",         "INSERT",
-                                                      "OVERRIDE", "VERIFY", "POWER_ON",  "BOOT_WAIT",     "CLEANUP",
-                                                      "DONE",     "FAILED", "CANCELLED", "NEEDS_OPERATOR"};
+constexpr std::array<std::string_view, 17> kStepNames{
+    "QUEUED", "PROBE",  "POWER_OFF", "EJECT",   "INSERT", "OVERRIDE", "VERIFY",    "POWER_ON",      "RESET",
+    "CLEAR",  "RECORD", "BOOT_WAIT", "CLEANUP", "DONE",   "FAILED",   "CANCELLED", "NEEDS_OPERATOR"};
 
 json::array encode_slots(const std::vector<MediaSlot>& slots) {
     json::array out;
@@ -85,6 +85,7 @@ private:
 };
 
 void take_lists(const json::object& object, Reader& reader, Progress& out) {
+    if (const json::value* result = at(object, {"result"})) out.result = json::serialize(*result);
     out.reset_types = texts_at(object, {"reset_types"});
     const json::value* slots = at(object, {"slots"});
     if (slots != nullptr && slots->is_array()) {
@@ -107,7 +108,7 @@ void take_lists(const json::object& object, Reader& reader, Progress& out) {
             out.history.push_back(entry);
         }
     }
-    const bool needs_slot = out.step > Step::kProbe && out.step <= Step::kCleanup;
+    const bool needs_slot = out.step == Step::kEject || out.step == Step::kInsert;
     if (out.slot >= out.slots.size() && (needs_slot || out.slot > 0)) reader.broken("slot");
 }
 
@@ -119,22 +120,28 @@ void visit_members(Visitor&& visit, P& p) {
     visit("rested_in", p.rested_in);
     visit("outcome", p.outcome);
     visit("message", p.message);
-    visit("image", p.image);
     visit("profile", p.profile);
+    visit("sealed_image", p.sealed_image);
+    visit("image_scheme", p.image_scheme);
     visit("system", p.system);
     visit("settings", p.settings);
     visit("reset_target", p.reset_target);
     visit("boot_target", p.boot_target);
     visit("has_mode", p.has_mode);
+    visit("http_boot", p.http_boot);
+    visit("server_boot", p.server_boot);
+    visit("last_reset", p.last_reset);
     visit("slot", p.slot);
     visit("rung", p.rung);
     visit("etag_rung", p.etag_rung);
     visit("use_settings", p.use_settings);
+    visit("boot_places", p.boot_places);
+    visit("clear_rung", p.clear_rung);
+    visit("conflicts", p.conflicts);
     visit("attempt", p.attempt);
     visit("intent_at", p.intent_at);
     visit("task", p.task);
     visit("rounds", p.rounds);
-    visit("override_cleared", p.override_cleared);
     visit("power_before", p.power_before);
     visit("boots_before", p.boots_before);
     visit("powered_on_at", p.powered_on_at);
@@ -186,6 +193,9 @@ std::string encode_progress(const Progress& progress) {
     object["reset_types"] = std::move(types);
     object["slots"] = encode_slots(progress.slots);
     object["history"] = encode_history(progress.history);
+    // An object in the text as well, so that whoever shows a job's progress shows it as such.
+    json::error_code error;
+    if (auto result = json::parse(progress.result, error); !error) object["result"] = std::move(result);
     return json::serialize(object);
 }
 

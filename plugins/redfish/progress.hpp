@@ -14,7 +14,7 @@
 
 namespace nett::redfish {
 
-// Job::state by name. The order is the order of the work; the last four end it.
+// Job::state by name. What follows what is the job type's plan (job_machine.cpp); the last four end it.
 enum class Step {
     kQueued,
     kProbe,
@@ -24,6 +24,9 @@ enum class Step {
     kOverride,
     kVerify,
     kPowerOn,
+    kReset,
+    kClear,
+    kRecord,
     kBootWait,
     kCleanup,
     kDone,
@@ -57,8 +60,10 @@ struct Progress {
     Step rested_in = Step::kQueued;  // NEEDS_OPERATOR: the step that could not go on
     Step outcome = Step::kDone;      // where CLEANUP leads
     std::string message;             // cause and remedy
-    std::string image;               // URL
     std::string profile = "generic";
+    // The image's URL, sealed (context "job/<id>/image"): it carries the token that lets the BMC fetch it.
+    std::string sealed_image;
+    std::string image_scheme;  // "http" or "https": which of the goal's URLs this BMC takes
 
     // Found by PROBE.
     std::string system;
@@ -67,26 +72,32 @@ struct Progress {
     std::vector<std::string> reset_types;  // allowable; empty: not said
     std::vector<MediaSlot> slots;          // best first
     std::string boot_target = "Cd";
-    bool has_mode = false;  // BootSourceOverrideMode is advertised
+    bool has_mode = false;    // BootSourceOverrideMode is sent
+    bool http_boot = false;   // no virtual media: the firmware fetches the image by itself (UefiHttp)
+    std::string server_boot;  // Dell's attributes of the manager, which take the override; empty: Boot does
+    std::string last_reset;   // ComputerSystem.LastResetTime before the changes; empty: not told
 
     // Where on the ladders of alternatives this BMC was found to be.
     std::size_t slot = 0;
     std::size_t rung = 0;       // of Profile::insert_ladder
     int etag_rung = 0;          // 0 as given, 1 without W/, 2 none
     bool use_settings = false;  // PATCH Boot there instead of on the system
+    int boot_places = 0;        // how often another place for Boot was tried
+    int clear_rung = 0;         // 0: Enabled "Disabled" alone, 1: with Target "None"
+    int conflicts = 0;          // power ons that were refused with 409
 
     // The change of this step: attempt > 0 says that it was committed, and may or may not have been sent.
     int attempt = 0;
     SystemTime intent_at{};
-    std::string task;               // of the last 202
-    int rounds = 0;                 // how often VERIFY went back
-    bool override_cleared = false;  // CLEANUP has asked for it
+    std::string task;  // of the last 202
+    int rounds = 0;    // how often VERIFY went back
 
     // Before the changes.
     std::string power_before;
     std::uint64_t boots_before = 0;
     SystemTime powered_on_at{};
 
+    std::string result;         // what inventory and check found: JSON text of an object; empty: nothing
     std::string session;        // URI of a session that may have been left behind on the BMC
     std::string last_request;   // "POST /redfish/…", redacted
     std::string last_response;  // "204", or the status and what it said, redacted

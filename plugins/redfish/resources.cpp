@@ -12,6 +12,8 @@ namespace {
 
 namespace json = boost::json;
 
+constexpr std::size_t kMaxVendorText = 1024;  // only words are looked for in it
+
 // Checks a link that may be absent.
 Result<std::string> optional_link(const Origin& origin, const std::string& link) {
     if (link.empty()) return std::string();
@@ -46,6 +48,13 @@ Result<ServiceRootView> parse_service_root(const Origin& origin, const json::obj
     NETT_TRY(take_link(origin, link_at(body, {"Systems"}), root.systems));
     NETT_TRY(take_link(origin, link_at(body, {"Managers"}), root.managers));
     root.vendor = text_at(body, {"Vendor"}) + " " + text_at(body, {"Product"});
+    const json::value* oem = at(body, {"Oem"});
+    if (oem != nullptr && oem->is_object()) {
+        for (const auto& member : oem->get_object()) {
+            if (root.vendor.size() > kMaxVendorText) break;
+            root.vendor += " " + std::string(member.key());
+        }
+    }
     if (root.systems.empty())
         return fail(Code::kDataLoss, "the service root has no Systems: this is no Redfish service");
     return root;
@@ -71,10 +80,20 @@ Result<SystemView> parse_system(const Origin& origin, const json::object& body) 
     system.boot.targets = texts_at(body, {"Boot", "BootSourceOverrideTarget@Redfish.AllowableValues"});
     system.reset_types = texts_at(body, {"Actions", kReset, "ResetType@Redfish.AllowableValues"});
     system.etag = etag_of(body);
+    system.boot.http_uri = text_at(body, {"Boot", "HttpBootUri"});
+    system.has_boot = at(body, {"Boot", "BootSourceOverrideTarget"}) != nullptr;
     system.manufacturer = text_at(body, {"Manufacturer"});
+    system.model = text_at(body, {"Model"});
+    system.uuid = text_at(body, {"UUID"});
+    system.serial = text_at(body, {"SerialNumber"});
+    system.bios_version = text_at(body, {"BiosVersion"});
+    system.last_reset = text_at(body, {"LastResetTime"});
+    system.first_boot_device = text_at(body, {"Attributes", "ServerBoot.1.FirstBootDevice"});
+    system.boot_once = text_at(body, {"Attributes", "ServerBoot.1.BootOnce"});
     NETT_TRY(take_link(origin, text_at(body, {"Actions", kReset, "target"}), system.reset_target));
     NETT_TRY(take_link(origin, text_at(body, {"Actions", kReset, "@Redfish.ActionInfo"}), system.reset_action_info));
     NETT_TRY(take_link(origin, link_at(body, {"VirtualMedia"}), system.virtual_media));
+    NETT_TRY(take_link(origin, link_at(body, {"EthernetInterfaces"}), system.ethernet));
     NETT_TRY(take_link(origin, link_at(body, {"@Redfish.Settings", "SettingsObject"}), system.settings));
     for (const std::string& link : links_at(body, {"Links", "ManagedBy"})) {
         auto path = resolve_link(origin, link);
@@ -84,8 +103,17 @@ Result<SystemView> parse_system(const Origin& origin, const json::object& body) 
     return system;
 }
 
-std::string parse_manager_media(const Origin& origin, const json::object& body) {
-    return optional_link(origin, link_at(body, {"VirtualMedia"})).value_or("");
+ManagerView parse_manager(const Origin& origin, const json::object& body) {
+    ManagerView manager;
+    manager.virtual_media = optional_link(origin, link_at(body, {"VirtualMedia"})).value_or("");
+    manager.model = text_at(body, {"Model"});
+    manager.firmware = text_at(body, {"FirmwareVersion"});
+    return manager;
+}
+
+std::string parse_mac(const json::object& body) {
+    std::string mac = text_at(body, {"PermanentMACAddress"});
+    return mac.empty() ? text_at(body, {"MACAddress"}) : mac;
 }
 
 Result<MediaView> parse_media(const Origin& origin, const json::object& body) {

@@ -19,7 +19,7 @@ namespace nett::redfish {
 struct ServiceRootView {
     std::string systems;
     std::string managers;
-    std::string vendor;  // Vendor and Product
+    std::string vendor;  // Vendor, Product, and the names of the Oem members
 };
 Result<ServiceRootView> parse_service_root(const Origin& origin, const boost::json::object& body);
 
@@ -31,6 +31,7 @@ struct BootView {
     std::string target;                // "Cd"
     std::string mode;                  // "UEFI"; empty: not advertised
     std::vector<std::string> targets;  // allowable
+    std::string http_uri;              // HttpBootUri
 };
 
 struct SystemView {
@@ -44,10 +45,28 @@ struct SystemView {
     std::string settings;  // the @Redfish.Settings object
     std::string etag;
     std::string manufacturer;
+    std::string model;
+    std::string uuid;  // as told
+    std::string serial;
+    std::string bios_version;
+    std::string last_reset;  // LastResetTime
+    std::string ethernet;    // the EthernetInterfaces collection
+    bool has_boot = false;   // a settings object may be about other things
+    // Dell's manager attributes, where the resource is those (Progress::server_boot).
+    std::string first_boot_device;  // ServerBoot.1.FirstBootDevice
+    std::string boot_once;          // ServerBoot.1.BootOnce
 };
 Result<SystemView> parse_system(const Origin& origin, const boost::json::object& body);
 
-std::string parse_manager_media(const Origin& origin, const boost::json::object& body);
+struct ManagerView {
+    std::string virtual_media;  // empty also when the link leads elsewhere
+    std::string model;
+    std::string firmware;
+};
+ManagerView parse_manager(const Origin& origin, const boost::json::object& body);
+
+// The MAC address of an EthernetInterface, as told; the permanent one where there are two.
+std::string parse_mac(const boost::json::object& body);
 
 struct MediaView {
     std::vector<std::string> media_types;

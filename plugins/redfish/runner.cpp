@@ -9,12 +9,13 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 
+#include "agent/sdk/strings.hpp"
+#include "plugins/redfish/bmc_status.hpp"
+#include "plugins/redfish/json.hpp"
 #include "plugins/redfish/redact.hpp"
 
 namespace nett::redfish {
 namespace {
-
-constexpr std::string_view kJobType = "provision";
 
 // decode() of a record that must be there.
 template <typename T>
@@ -25,8 +26,23 @@ Result<T> load(const Store& store, std::string_view kind, const std::string& key
     return decode<T>((*record)->value);
 }
 
-std::string login_key(const Bmc& bmc) {
-    return bmc.endpoint + " " + bmc.username + " " + bmc.sealed_password;
+std::string parameter(const Job& job, const std::string& name) {
+    const auto found = job.parameters.find(name);
+    return found == job.parameters.end() ? std::string() : found->second;
+}
+
+// The API has checked the parameters.
+Goal goal_of(const Job& job) {
+    Goal goal;
+    goal.type = parse_job_type(job.type).value_or(JobType::kCheck);
+    goal.action = parameter(job, "action");
+    goal.boot_target = parameter(job, "target");
+    goal.continuous = parameter(job, "enabled") == "continuous";
+    return goal;
+}
+
+bool changes_something(const Goal& goal) {
+    return goal.type != JobType::kInventory && goal.type != JobType::kCheck;
 }
 
 }  // namespace
@@ -39,9 +55,14 @@ Result<void> Runner::start(RunnerSettings settings) {
     stopping_ = false;
     auto records = services_.store.list(kJobKind);
     if (!records) return fail(std::move(records.error()));
-    job_watch_ = services_.store.watch(std::string(kJobKind), [this](const Change& change) { on_job(change); });
-    machine_watch_ =
-        services_.store.watch(std::string(kMachineKind), [this](const Change& change) { on_machine(change); });
+    const auto watch = [this](std::string_view kind, void (Runner::*handler)(const Change&)) {
+        return services_.store.watch(std::string(kind), [this, handler](const Change& change) {
+            if (!stopping_) (this->*handler)(change);
+        });
+    };
+    job_watch_ = watch(kJobKind, &Runner::on_job);
+    machine_watch_ = watch(kMachineKind, &Runner::on_machine);
+    bmc_watch_ = watch(kBmcKind, &Runner::on_bmc);
     for (const Record& record : *records) {
         if (auto job = decode<Job>(record.value)) {
             take(*job);
@@ -58,15 +79,21 @@ void Runner::configure(RunnerSettings settings) {
     pump();
 }
 
+void Runner::set_phase(const std::string& key, Entry& entry, Phase phase) {
+    by_phase_[entry.phase].erase(key);
+    entry.phase = phase;
+    by_phase_[phase].insert(key);
+}
+
 void Runner::on_job(const Change& change) {
-    if (stopping_) return;
     auto job = change.value ? decode<Job>(*change.value) : Result<Job>(fail(Code::kNotFound, "deleted"));
     if (job) {
         take(*job);
     } else if (const auto found = jobs_.find(change.key); found != jobs_.end()) {
-        if (found->second.phase == Phase::kRunning) {
-            found->second.run ? found->second.run->stop() : void();
-        } else {
+        if (found->second.run) {
+            found->second.run->stop();
+        } else if (found->second.phase != Phase::kRunning) {
+            by_phase_[found->second.phase].erase(change.key);
             jobs_.erase(found);
         }
     }
@@ -74,28 +101,46 @@ void Runner::on_job(const Change& change) {
 }
 
 void Runner::take(const Job& job) {
-    if (job.type != kJobType) return;
+    if (!parse_job_type(job.type)) return;  // another plugin's
     const auto step = parse_step(job.state);
+    const std::string key = job_key(job.id);
+    const auto found = jobs_.find(key);
     if (step && is_final(*step)) {
-        const auto found = jobs_.find(job_key(job.id));
-        if (found != jobs_.end() && found->second.phase != Phase::kRunning) jobs_.erase(found);
+        if (found == jobs_.end()) return;
+        if (found->second.phase == Phase::kQueued || found->second.phase == Phase::kResting) {
+            by_phase_[found->second.phase].erase(key);
+            jobs_.erase(found);
+            report_health();
+        }
         return;
     }
-    const auto [entry, added] = jobs_.try_emplace(job_key(job.id));
+    const auto [entry, added] = jobs_.try_emplace(key);
     Entry& here = entry->second;
     here.machine = job.machine;
-    if (added && step && *step == Step::kNeedsOperator) here.phase = Phase::kResting;
+    if (added) set_phase(key, here, step && *step == Step::kNeedsOperator ? Phase::kResting : Phase::kQueued);
     if (here.run) here.run->wake();
-    if (here.phase == Phase::kResting && wants_to_wake(entry->first, here)) here.phase = Phase::kQueued;
+    if (here.phase != Phase::kResting) return;
+    if (wants_to_wake(key, here)) set_phase(key, here, Phase::kQueued);
     report_health();
 }
 
 void Runner::on_machine(const Change& change) {
-    if (stopping_) return;
     for (auto& [key, entry] : jobs_) {
         if (entry.machine != change.key) continue;
-        if (entry.run) entry.run->wake();
-        if (entry.phase == Phase::kResting && wants_to_wake(key, entry)) entry.phase = Phase::kQueued;
+        if (entry.run) {
+            entry.run->wake();
+        } else {
+            entry.place.reset();
+        }
+        if (entry.phase == Phase::kResting && wants_to_wake(key, entry)) set_phase(key, entry, Phase::kQueued);
+    }
+    pump();
+}
+
+void Runner::on_bmc(const Change&) {
+    // Rare, and it may change where any waiting job belongs.
+    for (auto& [key, entry] : jobs_) {
+        if (!entry.run && entry.phase != Phase::kRunning) entry.place.reset();
     }
     pump();
 }
@@ -107,34 +152,81 @@ bool Runner::wants_to_wake(const std::string& key, const Entry& entry) const {
     return progress && should_wake(*progress, view_job(services_.store, services_.clock, job->id, entry.machine));
 }
 
-bool Runner::is_busy(const std::string& bmc) const {
-    return !bmc.empty() && std::any_of(jobs_.begin(), jobs_.end(), [&](const auto& job) {
-        return job.second.phase == Phase::kRunning && job.second.bmc == bmc;
-    });
-}
+// ---- Places ----
 
-std::string Runner::bmc_of(const std::string& machine) const {
+Runner::Place Runner::find_place(const std::string& machine) const {
+    Place place;
     const auto record = load<Machine>(services_.store, kMachineKind, machine);
-    return record ? record->bmc : std::string();
+    if (!record || record->bmc.empty()) return place;
+    place.bmc = record->bmc;
+    const auto bmc = load<Bmc>(services_.store, kBmcKind, record->bmc);
+    if (!bmc) return place;
+    // Two records, or two spellings, of one endpoint are one BMC.
+    const auto origin = Origin::parse(bmc->endpoint);
+    place.endpoint = origin ? origin->host_header() : bmc->endpoint;
+    place.system = place.endpoint + bmc->system_path;
+    return place;
 }
 
+bool Runner::may_run(const Place& place, bool owns_system) const {
+    if (place.endpoint.empty()) return true;  // it will end with what is missing
+    if (busy_endpoints_.contains(place.endpoint)) return false;
+    if (!owns_system && owned_systems_.contains(place.system)) return false;
+    const auto limit = settings_.sites.find(place.site);
+    const auto used = site_places_.find(place.site);
+    return limit == settings_.sites.end() || used == site_places_.end() || used->second < limit->second;
+}
+
+void Runner::occupy(const Place& place) {
+    ++places_;
+    ++site_places_[place.site];
+    if (!place.endpoint.empty()) busy_endpoints_.insert(place.endpoint);
+}
+
+void Runner::vacate(const Place& place) {
+    --places_;
+    --site_places_[place.site];
+    busy_endpoints_.erase(place.endpoint);
+}
+
+// Those that were running before come first, then the oldest.
 void Runner::pump() {
-    if (stopping_) return;
-    for (auto& [key, entry] : jobs_) {
-        if (running_ >= settings_.concurrency) break;
-        if (entry.phase != Phase::kQueued) continue;
-        entry.bmc = bmc_of(entry.machine);
-        if (!is_busy(entry.bmc)) launch(key, entry);
+    if (stopping_ || pumping_) return;
+    pumping_ = true;
+    for (const Phase phase : {Phase::kReturning, Phase::kQueued}) {
+        if (places_ >= settings_.concurrency) break;
+        const auto keys = by_phase_[phase];  // a copy: launching changes it
+        for (const std::string& key : keys) {
+            if (places_ >= settings_.concurrency) break;
+            Entry& entry = jobs_.at(key);
+            if (!entry.place) entry.place = find_place(entry.machine);
+            if (!may_run(*entry.place, phase == Phase::kReturning)) continue;
+            occupy(*entry.place);
+            set_phase(key, entry, Phase::kRunning);
+            if (phase == Phase::kReturning) {
+                entry.run->grant();
+            } else {
+                launch(key, entry);
+            }
+        }
     }
+    pumping_ = false;
 }
 
 void Runner::launch(const std::string& key, Entry& entry) {
-    entry.phase = Phase::kRunning;
-    ++running_;
+    ++runs_;
+    if (!entry.place->system.empty()) owned_systems_.insert(entry.place->system);
     asio::co_spawn(services_.loop, work(key), [this, key](std::exception_ptr exception) {
         if (exception) log_.error("a job ended with an exception; it goes on at the next start", {{"job", key}});
         finished(key);
     });
+}
+
+void Runner::leave_place(const std::string& key) {
+    Entry& entry = jobs_.at(key);
+    vacate(*entry.place);
+    set_phase(key, entry, Phase::kWaiting);
+    pump();
 }
 
 Awaitable<void> Runner::work(std::string key) {
@@ -145,17 +237,22 @@ Awaitable<void> Runner::work(std::string key) {
     }
     JobRun& here = *(jobs_.at(key).run = std::move(*run));
     co_await here.run();
-    if (here.credentials_refused()) refused_credentials_[here.order().bmc.name] = login_key(here.order().bmc);
+    co_await remember(here);
 }
 
-Result<std::unique_ptr<JobRun>> Runner::prepare(const std::string& key) const {
+Result<std::unique_ptr<JobRun>> Runner::prepare(const std::string& key) {
     const auto job = load<Job>(services_.store, kJobKind, key);
     if (!job) return fail(job.error());
     auto order = make_order(*job);
     if (!order) return fail(std::move(order.error()));
     auto transport = factory_({order->origin, order->bmc.ca_file, order->bmc.pinned_sha256});
     if (!transport) return fail(std::move(transport.error()));
-    return std::make_unique<JobRun>(services_, std::move(*order), std::move(*transport));
+    Turnstile turnstile{[this, key] { leave_place(key); },
+                        [this, key] {
+                            set_phase(key, jobs_.at(key), Phase::kReturning);
+                            pump();
+                        }};
+    return std::make_unique<JobRun>(services_, std::move(*order), std::move(*transport), std::move(turnstile));
 }
 
 Result<Bmc> Runner::usable_bmc(const Machine& machine) const {
@@ -164,8 +261,8 @@ Result<Bmc> Runner::usable_bmc(const Machine& machine) const {
     }
     auto bmc = load<Bmc>(services_.store, kBmcKind, machine.bmc);
     if (!bmc) return bmc;
-    const auto refused = refused_credentials_.find(bmc->name);
-    if (refused != refused_credentials_.end() && refused->second == login_key(*bmc)) {
+    const BmcStatus status = read_bmc_status(services_.store, bmc->name);
+    if (!status.refused_login.empty() && status.refused_login == login_digest(*bmc)) {
         return fail(
             Code::kUnauthenticated,
             "BMC \"{}\" has refused user \"{}\" before; correct its user name or password first, because BMCs lock "
@@ -180,7 +277,7 @@ Result<JobOrder> Runner::make_order(const Job& job) const {
     if (!machine) return fail(std::move(machine.error()));
     auto progress = decode_progress(job.progress);
     if (!progress) return fail(std::move(progress.error()));
-    if (machine->locked && progress->step == Step::kQueued) {
+    if (machine->locked && progress->step == Step::kQueued && changes_something(goal_of(job))) {
         return fail(Code::kFailedPrecondition, "machine \"{0}\" is locked; \"machine {0} unlock\" first",
                     machine->name);
     }
@@ -193,21 +290,61 @@ Result<JobOrder> Runner::make_order(const Job& job) const {
                         ? Result<std::string>()
                         : services_.secrets.open(bmc->sealed_password, "bmc/" + bmc->name + "/password");
     if (!password) return fail(std::move(password.error()).in("BMC \"" + bmc->name + "\""));
-    if (progress->image.empty()) {
+    JobOrder order{job.id,       job.machine,          std::move(*bmc),        *origin, std::move(*password), "",
+                   goal_of(job), std::move(*progress), settings_.boot_deadline};
+    NETT_TRY(take_image(job, order));
+    return order;
+}
+
+// The URL is fixed when the job begins: a run that goes on after a crash must recognise its own image.
+Result<void> Runner::take_image(const Job& job, JobOrder& order) const {
+    const bool inserts =
+        order.goal.type == JobType::kProvision || (order.goal.type == JobType::kMedia && order.goal.action == "insert");
+    if (!inserts) return {};
+    const std::string context = "job/" + job.id + "/image";
+    std::string image;
+    if (order.progress.sealed_image.empty()) {
         const auto given = job.parameters.find("image-url");
-        progress->image = given == job.parameters.end() || given->second.empty() ? settings_.image_url : given->second;
-        if (progress->image.empty()) {
+        image = given == job.parameters.end() || given->second.empty() ? settings_.image_url : given->second;
+        if (image.empty()) {
             return fail(Code::kInvalidArgument, "the job names no image-url, and plugin redfish has no \"image-url\"");
         }
-        NETT_TRY(check_image_url(progress->image));
+        NETT_TRY(check_image_url(image));
+        auto sealed = services_.secrets.seal(image, context);
+        if (!sealed) return fail(std::move(sealed.error()));
+        order.progress.sealed_image = std::move(*sealed);
+    } else {
+        auto opened = services_.secrets.open(order.progress.sealed_image, context);
+        if (!opened) return fail(std::move(opened.error()).in("the job's image URL"));
+        image = std::move(*opened);
     }
-    return JobOrder{job.id,
-                    job.machine,
-                    std::move(*bmc),
-                    *origin,
-                    std::move(*password),
-                    std::move(*progress),
-                    settings_.boot_deadline};
+    (image.starts_with("https") ? order.goal.https_image : order.goal.http_image) = std::move(image);
+    return {};
+}
+
+Awaitable<void> Runner::remember(const JobRun& run) {
+    const Bmc& bmc = run.order().bmc;
+    const Progress& progress = run.progress();
+    if (!is_at_rest(progress.step)) co_return;
+    BmcStatus status = read_bmc_status(services_.store, bmc.name);
+    status.profile = progress.profile;
+    status.last_job = run.order().id;
+    status.seen = services_.clock.system_now();
+    status.refused_login = run.credentials_refused() ? login_digest(bmc) : std::string();
+    status.state = run.credentials_refused()               ? "credentials refused"
+                   : progress.step == Step::kNeedsOperator ? "needs operator"
+                   : progress.step == Step::kFailed        ? "failed"
+                                                           : "ok";
+    if (const auto found = parse_object(progress.result)) {
+        status.model = trim(text_at(*found, {"manufacturer"}) + " " + text_at(*found, {"model"}));
+        status.firmware = text_at(*found, {"bmc-firmware"});
+    }
+    Transaction transaction;
+    transaction.puts.push_back({std::string(kBmcStatusKind), bmc.name, encode(status)});
+    transaction.actor = kActor;
+    transaction.reason = "job " + run.order().id;
+    auto committed = co_await services_.store.commit(std::move(transaction));
+    if (!committed) log_.warning("a BMC's state cannot be stored", {{"bmc", bmc.name}, {"error", committed.error()}});
 }
 
 Awaitable<void> Runner::end_without_bmc(std::string key, Error why) {
@@ -243,22 +380,25 @@ Awaitable<void> Runner::conclude(std::string key, Step step, std::string message
 }
 
 void Runner::finished(const std::string& key) {
-    --running_;
+    --runs_;
     Entry& entry = jobs_.at(key);
+    if (entry.phase == Phase::kRunning) vacate(*entry.place);
+    owned_systems_.erase(entry.place->system);
     entry.run.reset();
-    entry.phase = Phase::kResting;
-    entry.bmc.clear();
+    entry.place.reset();
+    set_phase(key, entry, Phase::kResting);
     const auto job = load<Job>(services_.store, kJobKind, key);
     const auto step = job ? parse_step(job->state) : Result<Step>(Step::kDone);
     // NEEDS_OPERATOR stays here; what is unfinished (the agent stops, or the store failed) is taken up at the next
     // start.
     if (!step || is_final(*step)) {
+        by_phase_[Phase::kResting].erase(key);
         jobs_.erase(key);
     } else if (!stopping_ && wants_to_wake(key, entry)) {
-        entry.phase = Phase::kQueued;
+        set_phase(key, entry, Phase::kQueued);
     }
     report_health();
-    if (stopping_ && running_ == 0) all_done_.cancel();
+    if (stopping_ && runs_ == 0) all_done_.cancel();
     pump();
 }
 
@@ -266,28 +406,29 @@ Awaitable<void> Runner::stop(SteadyTime deadline) {
     stopping_ = true;
     job_watch_.reset();
     machine_watch_.reset();
+    bmc_watch_.reset();
     for (auto& [key, entry] : jobs_) {
         if (entry.run) entry.run->stop();
     }
     // Half of the time for what is in flight to end by itself; then connections are cut, which ends it at once.
     const auto now = services_.clock.steady_now();
-    if (running_ > 0) {
+    if (runs_ > 0) {
         all_done_.expires_after(std::max(deadline - now, SteadyTime::duration::zero()) / 2);
         co_await all_done_.async_wait(asio::as_tuple(asio::use_awaitable));
     }
     for (auto& [key, entry] : jobs_) {
         if (entry.run) entry.run->abort();
     }
-    while (running_ > 0) {
+    while (runs_ > 0) {
         all_done_.expires_at(asio::steady_timer::time_point::max());
         co_await all_done_.async_wait(asio::as_tuple(asio::use_awaitable));
     }
     jobs_.clear();
+    by_phase_.clear();
 }
 
 void Runner::report_health() {
-    const auto resting =
-        std::count_if(jobs_.begin(), jobs_.end(), [](const auto& job) { return job.second.phase == Phase::kResting; });
+    const std::size_t resting = by_phase_[Phase::kResting].size();
     HealthCondition condition;
     condition.component = "redfish";
     condition.name = "jobs";
@@ -300,18 +441,18 @@ void Runner::report_health() {
 }
 
 boost::json::value Runner::status() const {
+    const auto count = [this](Phase phase) {
+        const auto found = by_phase_.find(phase);
+        return found == by_phase_.end() ? 0 : found->second.size();
+    };
     boost::json::array running;
-    std::size_t queued = 0;
-    std::size_t resting = 0;
     for (const auto& [key, entry] : jobs_) {
-        if (entry.phase == Phase::kQueued) ++queued;
-        if (entry.phase == Phase::kResting) ++resting;
-        if (entry.phase != Phase::kRunning || !entry.run) continue;
+        if (!entry.run) continue;
         const Progress& progress = entry.run->progress();
         boost::json::object line;
         line["job"] = entry.run->order().id;
         line["machine"] = entry.machine;
-        line["bmc"] = entry.bmc;
+        line["bmc"] = entry.place->bmc;
         line["state"] = to_string(progress.step);
         line["since"] = to_rfc3339(progress.step_since);
         line["last_request"] = progress.last_request;
@@ -320,8 +461,9 @@ boost::json::value Runner::status() const {
     }
     boost::json::object status;
     status["running"] = std::move(running);
-    status["queued"] = queued;
-    status["needs_operator"] = resting;
+    status["waiting"] = count(Phase::kWaiting) + count(Phase::kReturning);
+    status["queued"] = count(Phase::kQueued);
+    status["needs_operator"] = count(Phase::kResting);
     status["concurrency"] = settings_.concurrency;
     return status;
 }

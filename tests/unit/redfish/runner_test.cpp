@@ -23,8 +23,12 @@ const std::string kCertificate(64, 'a');
 
 class PlainBox final : public SecretBox {
 public:
-    Result<std::string> seal(std::string_view text, std::string_view) const override { return std::string(text); }
-    Result<std::string> open(std::string_view text, std::string_view) const override { return std::string(text); }
+    Result<std::string> seal(std::string_view text, std::string_view) const override {
+        return std::string(text.rbegin(), text.rend());
+    }
+    Result<std::string> open(std::string_view text, std::string_view) const override {
+        return std::string(text.rbegin(), text.rend());
+    }
 };
 
 class Events final : public EventBus {
@@ -68,6 +72,12 @@ private:
     bool aborted_ = false;
 };
 
+// Takes no reset now, and says so.
+std::optional<Result<Response>> busy_bmc(const Request& request) {
+    if (request.target.find("ComputerSystem.Reset") == std::string::npos) return std::nullopt;
+    return FakeBmc::status(503);
+}
+
 class RunnerTest : public testing::Test {
 protected:
     void SetUp() override { set_log_level(LogLevel::kError); }
@@ -81,14 +91,14 @@ protected:
         bmc.name = name;
         bmc.endpoint = "https://[" + address + "]";
         bmc.username = "admin";
-        bmc.sealed_password = "s3cret";
+        bmc.sealed_password = "terc3s";
         store.put(put_of(bmc));
     }
 
-    void add_job(const std::string& id, const std::string& machine) {
+    void add_job(const std::string& id, const std::string& machine, const std::string& type = "provision") {
         Job job;
         job.id = id;
-        job.type = "provision";
+        job.type = type;
         job.machine = machine;
         job.state = "QUEUED";
         store.put(put_of(job));
@@ -139,7 +149,7 @@ protected:
     PlainBox secrets;
     Events events;
     Health health;
-    RunnerSettings settings{8, {Prefix6::parse("2001:db8:bc::/64").value()}, kImage, seconds(1800)};
+    RunnerSettings settings{8, {Prefix6::parse("2001:db8:bc::/64").value()}, kImage, seconds(1800), {}};
     std::unique_ptr<Runner> runner;
 };
 
@@ -287,19 +297,100 @@ TEST_F(RunnerTest, WorksOnOneJobOfABmcAtATime) {
     EXPECT_EQ(job("2").state, "BOOT_WAIT");
 }
 
+// Each BMC answers nothing until it is released.
 TEST_F(RunnerTest, KeepsItsLimit) {
     settings.concurrency = 2;
     for (int i = 1; i <= 4; ++i) add_machine("node-" + std::to_string(i), "2001:db8:bc::" + std::to_string(i));
+    for (int i = 1; i <= 4; ++i) bmcs["2001:db8:bc::" + std::to_string(i)].fault = busy_bmc;
     for (int i = 1; i <= 4; ++i) add_job(std::to_string(i), "node-" + std::to_string(i));
     start();
     settle();
-    EXPECT_EQ(job("2").state, "BOOT_WAIT");
+    EXPECT_EQ(job("2").state, "POWER_OFF");
     EXPECT_EQ(job("3").state, "QUEUED");
     settings.concurrency = 3;
     runner->configure(settings);
     settle();
-    EXPECT_EQ(job("3").state, "BOOT_WAIT");
+    EXPECT_EQ(job("3").state, "POWER_OFF");
     EXPECT_EQ(job("4").state, "QUEUED");
+}
+
+TEST_F(RunnerTest, AWaitForABootHoldsNoPlace) {
+    settings.concurrency = 1;
+    for (int i = 1; i <= 3; ++i) add_machine("node-" + std::to_string(i), "2001:db8:bc::" + std::to_string(i));
+    for (int i = 1; i <= 3; ++i) add_job(std::to_string(i), "node-" + std::to_string(i));
+    bmcs["2001:db8:bc::3"].fault = busy_bmc;
+    start();
+    settle();
+    EXPECT_EQ(job("1").state, "BOOT_WAIT");
+    EXPECT_EQ(job("2").state, "BOOT_WAIT");
+    EXPECT_EQ(job("3").state, "POWER_OFF");
+    EXPECT_EQ(runner->status().as_object().at("waiting").to_number<int>(), 2);
+    // The place is taken: what goes on waits for it, without its time running out.
+    boot("node-1");
+    settle();
+    EXPECT_NE(job("1").state, "DONE");
+    EXPECT_EQ(bmcs["2001:db8:bc::1"].count("POST", "EjectMedia"), 0);
+    bmcs["2001:db8:bc::3"].fault = nullptr;
+    change_job("3", [](Job& job) { job.cancel_requested = true; });
+    settle();
+    EXPECT_EQ(job("1").state, "DONE");
+}
+
+TEST_F(RunnerTest, TwoRecordsOfOneEndpointTakeTurns) {
+    add_machine("node-1", "2001:db8:bc::1");
+    add_machine("node-2", "2001:db8:bc:0::1");
+    bmcs["2001:db8:bc::1"].fault = busy_bmc;
+    add_job("1", "node-1");
+    add_job("2", "node-2");
+    start();
+    settle();
+    EXPECT_EQ(job("1").state, "POWER_OFF");
+    EXPECT_EQ(job("2").state, "QUEUED");
+}
+
+TEST_F(RunnerTest, TheBreakerOutlivesTheAgent) {
+    add_machine("node-1", "2001:db8:bc::1");
+    bmcs["2001:db8:bc::1"].fault = [](const Request&) -> std::optional<Result<Response>> {
+        return FakeBmc::status(401);
+    };
+    add_job("1", "node-1");
+    start();
+    settle();
+    EXPECT_EQ(job("1").state, "NEEDS_OPERATOR");
+    const auto asked = bmcs["2001:db8:bc::1"].log.size();
+    stop();
+    change_job("1", [](Job& job) { job.state = "CANCELLED"; });
+    add_job("2", "node-1");
+    start();
+    settle();
+    EXPECT_EQ(job("2").state, "NEEDS_OPERATOR");
+    EXPECT_EQ(bmcs["2001:db8:bc::1"].log.size(), asked);
+}
+
+TEST_F(RunnerTest, TheImagesUrlIsInNoRecordAsItIs) {
+    add_machine("node-1", "2001:db8:bc::1");
+    settings.image_url = "http://[2001:db8::1]/m/tOkEn/nett.iso";
+    add_job("1", "node-1");
+    start();
+    settle();
+    EXPECT_EQ(bmcs["2001:db8:bc::1"].image, settings.image_url);
+    for (const Change& change : store.log) EXPECT_THAT(change.value.value_or(""), testing::Not(HasSubstr("/tOkEn/")));
+    for (const Event& event : events.published) {
+        for (const auto& [name, value] : event.fields) EXPECT_THAT(value, testing::Not(HasSubstr("tOkEn"))) << name;
+    }
+}
+
+TEST_F(RunnerTest, InventoryFillsWhatTheRecordLacks) {
+    add_machine("node-1", "2001:db8:bc::1");
+    add_job("1", "node-1", "inventory");
+    start();
+    settle();
+    EXPECT_EQ(job("1").state, "DONE");
+    const Machine machine = decode<Machine>((*store.get(kMachineKind, "node-1"))->value).value();
+    EXPECT_EQ(machine.uuid, "6e657474-0000-4000-8000-000000000001");
+    EXPECT_EQ(machine.serial, "SN1");
+    EXPECT_EQ(machine.macs, (std::vector<std::string>{"52:54:00:00:00:01", "52:54:00:00:00:02"}));
+    EXPECT_EQ(bmcs["2001:db8:bc::1"].count("POST", "Actions"), 0);
 }
 
 TEST_F(RunnerTest, CancelsARunningJob) {

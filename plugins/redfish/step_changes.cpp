@@ -3,8 +3,9 @@
 
 #include <fmt/format.h>
 
+#include "plugins/redfish/job_steps.hpp"
 #include "plugins/redfish/json.hpp"
-#include "plugins/redfish/provision_parts.hpp"
+#include "plugins/redfish/plan.hpp"
 #include "plugins/redfish/redact.hpp"
 
 namespace nett::redfish {
@@ -14,6 +15,11 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr int kMaxRounds = 3;
+
+bool is_boot_step(Step step) {
+    return step == Step::kOverride || step == Step::kClear;
+}
+
 constexpr seconds kTaskPoll{2};
 
 void forget_readings(Cursor& cursor) {
@@ -21,12 +27,12 @@ void forget_readings(Cursor& cursor) {
     cursor.media.reset();
 }
 
-// OVERRIDE reads where it writes; the power state is only in the system itself.
+// OVERRIDE and CLEAR read where they write; the power state is only in the system itself.
 std::optional<Action> read_missing(JobState& state, bool system, bool media) {
     const Progress& progress = state.progress;
     if (system && !state.cursor.system) {
-        const bool settings = progress.step == Step::kOverride && progress.use_settings;
-        return read(state, Cursor::Expecting::kSystem, settings ? progress.settings : progress.system);
+        const bool boot = progress.step == Step::kOverride || progress.step == Step::kClear;
+        return read(state, Cursor::Expecting::kSystem, boot ? boot_uri(progress) : progress.system);
     }
     if (media && !state.cursor.media) return read(state, Cursor::Expecting::kMedia, slot_of(progress).uri);
     return std::nullopt;
@@ -35,7 +41,8 @@ std::optional<Action> read_missing(JobState& state, bool system, bool media) {
 // The change was asked for, and the resource does not show it yet.
 bool is_settling(const JobState& state, const JobView& view, const ChangeStep& step) {
     const Profile& profile = profile_named(state.progress.profile);
-    const seconds window = state.cursor.resumed ? std::min(step.window, profile.resume_grace) : step.window;
+    const bool short_grace = state.cursor.resumed && step.repeatable;
+    const seconds window = short_grace ? std::min(step.window, profile.resume_grace) : step.window;
     return state.progress.attempt > 0 && view.now < state.progress.intent_at + window;
 }
 
@@ -54,6 +61,14 @@ std::optional<Action> converge(JobState& state, const JobView& view, const Chang
     done = step.converged(state);
     if (done) return std::nullopt;
     if (is_settling(state, view, step)) return wait_for_effect(state, view, step);
+    if (progress.attempt > 0 && !step.repeatable) {
+        rest(state, view, Step::kNeedsOperator,
+             fmt::format(
+                 "{} was asked for, and the BMC does not show that it happened; it is not asked for twice. Look at "
+                 "the machine, then cancel this job, and make a new one if it has to be repeated",
+                 to_string(progress.step)));
+        return std::nullopt;
+    }
     if (progress.attempt >= profile_named(progress.profile).attempts) {
         const std::string& error = state.cursor.last_error;
         give_up(state, view,
@@ -70,6 +85,7 @@ std::optional<Action> converge(JobState& state, const JobView& view, const Chang
     progress.intent_at = view.now;
     state.cursor.resumed = false;
     forget_readings(state.cursor);
+    state.cursor.sent_etag = !request->if_match.empty();
     return send(state, Cursor::Expecting::kChange, std::move(*request));
 }
 
@@ -94,16 +110,43 @@ void climb_insert_ladder(JobState& state, const JobView& view) {
     progress.attempt = 0;
 }
 
+// The other place, then without the mode, then Dell's attributes.
 void climb_override_ladder(JobState& state, const JobView& view) {
     Progress& progress = state.progress;
+    const Profile& profile = profile_named(progress.profile);
     progress.attempt = 0;
-    if (!progress.settings.empty() && !progress.use_settings) {
-        progress.use_settings = true;
-    } else if (progress.has_mode) {
+    if (!progress.settings.empty() && progress.boot_places == 0) {
+        ++progress.boot_places;
+        progress.use_settings = !progress.use_settings;
+    } else if (progress.has_mode && !profile.mode_always) {
         progress.has_mode = false;
     } else {
         give_up(state, view, fmt::format("the boot override was refused: {}", state.cursor.last_error));
     }
+}
+
+void climb_clear_ladder(JobState& state, const JobView& view) {
+    Progress& progress = state.progress;
+    progress.attempt = 0;
+    if (!progress.settings.empty() && progress.boot_places == 0) {
+        ++progress.boot_places;
+        progress.use_settings = !progress.use_settings;
+    } else if (progress.clear_rung == 0) {
+        ++progress.clear_rung;
+    } else {
+        give_up(state, view, fmt::format("clearing the boot override was refused: {}", state.cursor.last_error));
+    }
+}
+
+// The firmware has not let go of the machine yet: the same again, a few times.
+bool waits_for_conflict(JobState& state, const JobView& view) {
+    Progress& progress = state.progress;
+    const Profile& profile = profile_named(progress.profile);
+    if (progress.conflicts >= profile.conflict_retries) return false;
+    ++progress.conflicts;
+    --progress.attempt;
+    state.cursor.not_before = view.now + profile.conflict_pause;
+    return true;
 }
 
 // A 4xx that is neither busy, nor a matter of ETags or rights.
@@ -117,12 +160,21 @@ void absorb_refusal(JobState& state, const JobView& view, const Response& answer
         case Step::kOverride:
             if (about_parameters) return climb_override_ladder(state, view);
             break;
+        case Step::kClear:
+            if (about_parameters) return climb_clear_ladder(state, view);
+            break;
+        case Step::kPowerOn:
+            if (answer.status == 409 && waits_for_conflict(state, view)) return;
+            if (about_parameters || answer.status == 409) return;
+            break;
+        case Step::kReset:
+            break;
         default:
             // 400 and 409 are also how services say that the machine is in the wanted state already, or that a slot is
             // empty.
             if (about_parameters || answer.status == 409) return;
     }
-    if (answer.status == 409) return;
+    if (answer.status == 409 && state.progress.step != Step::kReset) return;
     give_up(state, view, state.cursor.last_error);
 }
 
@@ -132,25 +184,29 @@ std::optional<Action> decide_change(JobState& state, const JobView& view) {
     const ChangeStep step = change_of(state.progress);
     bool done = false;
     auto action = converge(state, view, step, done);
-    if (done) enter(state, view, step.next);
+    if (done) complete(state, view, state.progress.step);
     return action;
 }
 
 std::optional<Action> decide_verify(JobState& state, const JobView& view) {
     Progress& progress = state.progress;
     Cursor& cursor = state.cursor;
-    if (auto action = read_missing(state, true, true)) return action;
+    const bool has_media = !progress.http_boot;
+    if (auto action = read_missing(state, true, has_media)) return action;
     // With a settings object the system shows the override only after the reset; OVERRIDE has read it back there.
-    const bool overridden = progress.use_settings || is_overridden(state);
-    if (is_off(state) && is_inserted(state) && overridden) {
-        enter(state, view, Step::kPowerOn);
+    const bool elsewhere = progress.use_settings || !progress.server_boot.empty();
+    const bool overridden = elsewhere || is_overridden(state);
+    const bool inserted = !has_media || is_inserted(state);
+    if (is_off(state) && inserted && overridden) {
+        complete(state, view, Step::kVerify);
         return std::nullopt;
     }
-    const Step back = !is_off(state) ? Step::kPowerOff : !is_inserted(state) ? Step::kInsert : Step::kOverride;
+    const Step back = !is_off(state) ? Step::kPowerOff : !inserted ? Step::kInsert : Step::kOverride;
     if (++progress.rounds > kMaxRounds) {
         give_up(state, view,
                 fmt::format("the BMC does not keep what it accepted: power {}, image {}, override {} {}",
-                            cursor.system->power_state, redact_url(cursor.media->image), cursor.system->boot.enabled,
+                            redact_text(cursor.system->power_state),
+                            cursor.media ? redact_url(cursor.media->image) : "none", cursor.system->boot.enabled,
                             cursor.system->boot.target));
         return std::nullopt;
     }
@@ -160,17 +216,21 @@ std::optional<Action> decide_verify(JobState& state, const JobView& view) {
 
 std::optional<Action> decide_cleanup(JobState& state, const JobView& view) {
     Progress& progress = state.progress;
-    bool ejected = false;
-    if (auto action = converge(state, view, change_of(progress), ejected)) return action;
-    if (!ejected) return std::nullopt;
-    if (!progress.override_cleared) {
-        if (!state.cursor.system) return read(state, Cursor::Expecting::kSystem, progress.system);
-        progress.override_cleared = true;
+    const bool media = cleans_media(state.goal, progress);
+    if (media) {
+        bool ejected = false;
+        if (auto action = converge(state, view, change_of(progress), ejected)) return action;
+        if (!ejected) return std::nullopt;
+    }
+    if (cleans_override(state.goal, progress) && !state.cursor.override_cleared) {
+        if (!state.cursor.system) return read(state, Cursor::Expecting::kSystem, boot_uri(progress));
+        state.cursor.override_cleared = true;
         if (is_overridden(state)) {
-            return send(state, Cursor::Expecting::kClear, clear_override_request(state));
+            auto request = clear_override_request(state);
+            if (request) return send(state, Cursor::Expecting::kClear, std::move(*request));
         }
     }
-    std::string message = progress.message + "; the image is ejected";
+    std::string message = progress.message + (media ? "; the image is ejected" : "; the boot override is cleared");
     if (progress.outcome != Step::kDone && state.cursor.system && !state.cursor.system->power_state.empty()) {
         message += fmt::format("; power is {}, it was {}", state.cursor.system->power_state, progress.power_before);
     }
@@ -182,7 +242,7 @@ void absorb_change(JobState& state, const JobView& view, const Reply& reply) {
     Progress& progress = state.progress;
     Cursor& cursor = state.cursor;
     if (reply && is_success(*reply)) {
-        cursor.failures = 0;
+        cursor.failures = cursor.busy = 0;
         if (reply->status != 202) return;
         auto task = task_of(view.origin, *reply);
         if (!task) return give_up(state, view, task.error().to_string());
@@ -199,11 +259,13 @@ void absorb_change(JobState& state, const JobView& view, const Reply& reply) {
     }
     if (is_busy(profile_named(progress.profile), *reply, parse_refusal(*reply))) {
         --progress.attempt;
-        return pause(state, view, &*reply);
+        return pause(state, view, &*reply, cursor.busy);
     }
     if (reply->status == 412 || reply->status == 428) {
-        if (progress.etag_rung >= 2) return give_up(state, view, cursor.last_error);
-        ++progress.etag_rung;
+        // Without an ETag to give, the middle of the ladder is the same request again.
+        const bool had_none = reply->status == 428 && progress.etag_rung < kEtagNone && !cursor.sent_etag;
+        if (progress.etag_rung >= kEtagAny) return give_up(state, view, cursor.last_error);
+        progress.etag_rung = had_none ? kEtagAny : progress.etag_rung + 1;
         --progress.attempt;
         return;
     }
@@ -236,7 +298,16 @@ void absorb_task(JobState& state, const JobView& view, const Reply& reply) {
 void absorb_resource(JobState& state, const JobView& view, const Reply& reply) {
     Cursor& cursor = state.cursor;
     const bool system = std::exchange(cursor.expecting, Cursor::Expecting::kNothing) == Cursor::Expecting::kSystem;
-    const std::string what = system ? state.progress.system : slot_of(state.progress).uri;
+    const bool boot = is_boot_step(state.progress.step);
+    const std::string what = !system ? slot_of(state.progress).uri
+                             : boot  ? boot_uri(state.progress)
+                                     : state.progress.system;
+    // The settings object that a profile expects may not be there.
+    if (system && boot && state.progress.use_settings && reply && reply->status == 404) {
+        state.progress.use_settings = false;
+        ++state.progress.boot_places;
+        return;
+    }
     const bool clearing = system && state.progress.step == Step::kCleanup;
     Reply failure = reply;
     if (reply && is_success(*reply)) {
@@ -245,6 +316,13 @@ void absorb_resource(JobState& state, const JobView& view, const Reply& reply) {
         auto view_of_media = body && !system ? parse_media(view.origin, *body) : Result<MediaView>();
         if (body && view_of_system && view_of_media) {
             cursor.failures = 0;
+            // A settings object may be about other things than booting: then the system itself takes the override.
+            if (system && state.progress.use_settings && is_boot_step(state.progress.step) &&
+                !view_of_system->has_boot) {
+                state.progress.use_settings = false;
+                ++state.progress.boot_places;
+                return;
+            }
             if (!reply->etag.empty()) view_of_system->etag = view_of_media->etag = reply->etag;
             if (system) {
                 cursor.system = std::move(*view_of_system);

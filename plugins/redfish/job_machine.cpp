@@ -1,11 +1,12 @@
-#include "plugins/redfish/provision.hpp"
+#include "plugins/redfish/job_machine.hpp"
 
 #include <algorithm>
 #include <cmath>
 
 #include <fmt/format.h>
 
-#include "plugins/redfish/provision_parts.hpp"
+#include "plugins/redfish/job_steps.hpp"
+#include "plugins/redfish/plan.hpp"
 #include "plugins/redfish/redact.hpp"
 
 namespace nett::redfish {
@@ -35,7 +36,12 @@ seconds limit_of(Step step, const JobView& view) {
         case Step::kVerify:
             return seconds(120);
         case Step::kPowerOn:
+        case Step::kReset:
             return seconds(330);
+        case Step::kClear:
+            return seconds(180);
+        case Step::kRecord:
+            return seconds(120);
         case Step::kBootWait:
             return view.boot_deadline;
         case Step::kCleanup:
@@ -51,19 +57,32 @@ bool has_booted(const Progress& progress, const JobView& view) {
     return view.boots > progress.boots_before || entered_provisioning;
 }
 
+// The step that the job is in, or rests in.
+Step work_step(const Progress& progress) {
+    return is_at_rest(progress.step) ? progress.rested_in : progress.step;
+}
+
+// Whether CLEANUP has something to do when the job ends in `in`.
+bool leaves_something(const JobState& state, Step in) {
+    if (in == Step::kQueued || in == Step::kProbe) return false;
+    return cleans_media(state.goal, state.progress) || cleans_override(state.goal, state.progress);
+}
+
 void cancel(JobState& state, const JobView& view) {
     Progress& progress = state.progress;
-    if (progress.slots.empty()) {
+    const Step in = work_step(progress);
+    if (in == Step::kQueued || in == Step::kProbe) {
         return rest(state, view, Step::kCancelled, "cancelled before anything was changed on the BMC");
     }
-    const Step in = progress.step == Step::kNeedsOperator ? progress.rested_in : progress.step;
+    std::string message = fmt::format("cancelled in {}", to_string(in));
+    if (!leaves_something(state, in)) return rest(state, view, Step::kCancelled, message + "; what was done stays");
     progress.outcome = Step::kCancelled;
-    progress.message = fmt::format("cancelled in {}", to_string(in));
+    progress.message = std::move(message);
     enter(state, view, Step::kCleanup);
 }
 
 bool is_cancellable(const Progress& progress) {
-    return progress.step < Step::kCleanup && progress.task.empty();
+    return progress.step != Step::kCleanup && progress.task.empty();
 }
 
 std::optional<Action> decide_boot_wait(JobState& state, const JobView& view) {
@@ -81,7 +100,7 @@ std::optional<Action> decide_boot_wait(JobState& state, const JobView& view) {
     if (has_booted(progress, view)) {
         progress.outcome = Step::kDone;
         progress.message = "the machine asked for its boot script";
-        enter(state, view, Step::kCleanup);
+        enter(state, view, next_step(state.goal, progress, Step::kBootWait));
         return std::nullopt;
     }
     if (view.now < state.cursor.deadline) {
@@ -125,6 +144,8 @@ std::optional<Action> decide(JobState& state, const JobView& view) {
             return decide_verify(state, view);
         case Step::kCleanup:
             return decide_cleanup(state, view);
+        case Step::kRecord:
+            return decide_record(state, view);
         default:
             return decide_change(state, view);
     }
@@ -140,6 +161,8 @@ void absorb(JobState& state, const JobView& view, const Reply& reply) {
             return;  // asked for as a courtesy; a BMC that refuses boots its disk all the same
         case Cursor::Expecting::kProbe:
             return absorb_probe(state, view, reply);
+        case Cursor::Expecting::kRecord:
+            return absorb_record(state, view, reply);
         case Cursor::Expecting::kTask:
             return absorb_task(state, view, reply);
         case Cursor::Expecting::kChange:
@@ -190,24 +213,29 @@ void give_up(JobState& state, const JobView& view, std::string message) {
             state, view, Step::kNeedsOperator,
             fmt::format("the machine booted, but the image could not be ejected; eject it by hand: {}", message));
     }
-    if (progress.slots.empty()) return rest(state, view, Step::kFailed, std::move(message));
+    if (!leaves_something(state, progress.step)) return rest(state, view, Step::kFailed, std::move(message));
     progress.outcome = Step::kFailed;
     progress.message = std::move(message);
     enter(state, view, Step::kCleanup);
 }
 
-void pause(JobState& state, const JobView& view, const Response* answer) {
-    constexpr milliseconds kFirst{1000};
-    constexpr milliseconds kLongest{30'000};
+void complete(JobState& state, const JobView& view, Step step) {
+    const Step next = next_step(state.goal, state.progress, step);
+    if (next == Step::kDone) return rest(state, view, next, done_message(state.goal, state.progress));
+    enter(state, view, next);
+}
+
+void pause(JobState& state, const JobView& view, const Response* answer, int& failures) {
     constexpr seconds kLongestAsked{120};
-    Cursor& cursor = state.cursor;
-    ++cursor.failures;
-    milliseconds delay = std::min(kFirst * (1 << std::min(cursor.failures - 1, 5)), kLongest);
+    const Profile& profile = profile_named(state.progress.profile);
+    ++failures;
+    milliseconds delay = std::min<milliseconds>(milliseconds(profile.busy_first) * (1 << std::min(failures - 1, 5)),
+                                                profile.busy_longest);
     delay = milliseconds(std::llround(static_cast<double>(delay.count()) * (0.5 + view.random)));
     if (answer != nullptr && answer->retry_after) {
         delay = std::max<milliseconds>(delay, std::min(*answer->retry_after, kLongestAsked));
     }
-    cursor.not_before = view.now + delay;
+    state.cursor.not_before = view.now + delay;
 }
 
 Action send(JobState& state, Cursor::Expecting expecting, Request request) {
@@ -262,7 +290,7 @@ ReadFailure absorb_read_failure(JobState& state, const JobView& view, const Repl
     const bool definite = reply
                               ? reply->status < 500 && reply->status != 429
                               : reply.error().code == Code::kDataLoss || reply.error().code == Code::kResourceExhausted;
-    pause(state, view, reply ? &*reply : nullptr);
+    pause(state, view, reply ? &*reply : nullptr, cursor.failures);
     if (!definite) return ReadFailure::kHandled;
     if (optional_read) {
         cursor.not_before = {};
@@ -272,8 +300,9 @@ ReadFailure absorb_read_failure(JobState& state, const JobView& view, const Repl
     return ReadFailure::kHandled;
 }
 
-JobState resume(Progress progress, const JobView& view) {
+JobState resume(Goal goal, Progress progress, const JobView& view) {
     JobState state;
+    state.goal = std::move(goal);
     state.progress = std::move(progress);
     state.cursor.deadline = view.now + limit_of(state.progress.step, view);
     state.cursor.resumed = state.progress.attempt > 0;

@@ -4,8 +4,11 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "agent/sdk/identity.hpp"
+#include "plugins/redfish/job_steps.hpp"
 #include "plugins/redfish/json.hpp"
-#include "plugins/redfish/provision_parts.hpp"
+#include "plugins/redfish/plan.hpp"
+#include "plugins/redfish/redact.hpp"
 
 namespace nett::redfish {
 namespace {
@@ -14,13 +17,9 @@ constexpr int kMaxReads = 64;
 constexpr std::size_t kMaxMedia = 16;  // slots of one collection; the largest known has 4
 constexpr std::size_t kUnlabelledRank = 100;
 
-// The first of `wanted` that is among `offered`; the first of all when nothing is said about what is offered.
-std::string choose(std::span<const std::string_view> wanted, const std::vector<std::string>& offered) {
-    for (const std::string_view value : wanted) {
-        if (offered.empty() || std::find(offered.begin(), offered.end(), value) != offered.end())
-            return std::string(value);
-    }
-    return {};
+// The profile by what is known of the vendor so far, unless the operator named one.
+void choose_profile(JobState& state, const JobView& view) {
+    state.progress.profile = view.profile.empty() ? detect_profile(state.cursor.vendor).name : view.profile;
 }
 
 Result<void> take_root(JobState& state, const JobView& view, const boost::json::object& body) {
@@ -28,7 +27,8 @@ Result<void> take_root(JobState& state, const JobView& view, const boost::json::
     if (!root) return fail(std::move(root.error()));
     Cursor& cursor = state.cursor;
     cursor.managers = root->managers;
-    state.progress.profile = detect_profile(root->vendor).name;
+    cursor.vendor = root->vendor;
+    choose_profile(state, view);
     if (view.system_path.empty()) {
         cursor.reading.push_back({ProbeItem::kSystems, root->systems});
         return {};
@@ -50,29 +50,39 @@ Result<void> take_systems(JobState& state, const JobView& view, const boost::jso
     return {};
 }
 
+void take_facts(const SystemView& system, MachineFacts& facts) {
+    if (auto uuid = canonical_uuid(system.uuid); uuid && is_usable_uuid(*uuid)) facts.uuid = *uuid;
+    facts.serial = redact_text(system.serial);
+    facts.hardware["manufacturer"] = redact_text(system.manufacturer);
+    facts.hardware["model"] = redact_text(system.model);
+    facts.hardware["bios-version"] = redact_text(system.bios_version);
+}
+
 Result<void> take_system(JobState& state, const JobView& view, const std::string& uri,
                          const boost::json::object& body) {
     auto system = parse_system(view.origin, body);
     if (!system) return fail(std::move(system.error()));
     Progress& progress = state.progress;
-    if (progress.profile == "generic") progress.profile = detect_profile(system->manufacturer).name;
-    const Profile& profile = profile_named(progress.profile);
+    state.cursor.vendor += " " + system->manufacturer + " " + system->model;
+    choose_profile(state, view);
     progress.system = uri;
     progress.settings = system->settings;
     progress.reset_target = system->reset_target;
     progress.reset_types = system->reset_types;
     progress.power_before = system->power_state;
-    progress.boot_target = choose(profile.boot_targets, system->boot.targets);
-    progress.has_mode = profile.sends_mode && !system->boot.mode.empty();
-    if (progress.reset_target.empty()) return fail(Code::kDataLoss, "{} has no ComputerSystem.Reset action", uri);
-    if (progress.boot_target.empty()) {
-        return fail(Code::kFailedPrecondition, "the BMC offers no boot override to a virtual CD, only: {}",
-                    fmt::join(system->boot.targets, ", "));
+    progress.last_reset = system->last_reset;
+    take_facts(*system, state.cursor.facts);
+    const bool powers = state.goal.type == JobType::kProvision || state.goal.type == JobType::kPower;
+    if (progress.reset_target.empty() && powers)
+        return fail(Code::kDataLoss, "{} has no ComputerSystem.Reset action", uri);
+    if (is_survey(state.goal) && !system->ethernet.empty()) {
+        state.cursor.reading.push_back({ProbeItem::kEthernet, system->ethernet});
     }
     if (system->reset_types.empty() && !system->reset_action_info.empty()) {
         state.cursor.reading.push_back({ProbeItem::kActionInfo, system->reset_action_info});
     }
-    if (!system->virtual_media.empty()) {
+    const bool wants_media = needs_media(state.goal) || is_survey(state.goal);
+    if (!system->virtual_media.empty() && wants_media) {
         state.cursor.reading.push_back({ProbeItem::kMediaCollection, system->virtual_media});
     }
     state.cursor.system = std::move(*system);
@@ -97,8 +107,28 @@ Result<void> take_media(JobState& state, const JobView& view, const std::string&
         if (std::find(types.begin(), types.end(), wanted[i]) != types.end()) rank = i;
     }
     if (rank > kUnlabelledRank) return {};
+    // Without InsertMedia the slot is PATCHed, which some services have for show only.
+    if (media->insert_target.empty()) rank += kUnlabelledRank + 1;
     state.cursor.found.emplace_back(rank, MediaSlot{uri, media->insert_target, media->eject_target});
     return {};
+}
+
+void take_manager(JobState& state, const JobView& view, ManagerView manager) {
+    Cursor& cursor = state.cursor;
+    cursor.vendor += " " + manager.model;
+    choose_profile(state, view);
+    auto& hardware = cursor.facts.hardware;
+    if (hardware["bmc-firmware"].empty()) hardware["bmc-firmware"] = redact_text(manager.firmware);
+    const bool wants_media = needs_media(state.goal) || is_survey(state.goal);
+    if (cursor.found.empty() && wants_media && !manager.virtual_media.empty()) {
+        cursor.reading.push_back({ProbeItem::kMediaCollection, std::move(manager.virtual_media)});
+    }
+}
+
+void take_nic(MachineFacts& facts, const std::string& text) {
+    auto mac = canonical_mac(text);
+    if (!mac || *mac == "00:00:00:00:00:00") return;
+    if (std::find(facts.macs.begin(), facts.macs.end(), *mac) == facts.macs.end()) facts.macs.push_back(*mac);
 }
 
 Result<void> take(JobState& state, const JobView& view, const ProbeRead& read, const boost::json::object& body) {
@@ -119,34 +149,31 @@ Result<void> take(JobState& state, const JobView& view, const ProbeRead& read, c
         case ProbeItem::kMedia:
             return take_media(state, view, read.uri, body);
         case ProbeItem::kManager:
-            if (std::string media = parse_manager_media(view.origin, body); !media.empty()) {
-                state.cursor.reading.push_back({ProbeItem::kMediaCollection, std::move(media)});
-            }
+            take_manager(state, view, parse_manager(view.origin, body));
+            return {};
+        case ProbeItem::kEthernet:
+            return take_members(state, view, ProbeItem::kNic, body);
+        case ProbeItem::kNic:
+            take_nic(state.cursor.facts, parse_mac(body));
             return {};
     }
     return {};
 }
 
-// Media is under the system, else under its managers, else under any manager (Links.ManagedBy may be missing).
-void look_at_managers(Cursor& cursor) {
+// Media is under the system, else under its managers, else under any manager (Links.ManagedBy may be missing). Some
+// families are told apart by their managers only, and a survey wants to know the firmware.
+void look_at_managers(JobState& state) {
+    Cursor& cursor = state.cursor;
     cursor.looked_at_managers = true;
+    const bool no_media = needs_media(state.goal) && cursor.found.empty();
+    const bool has_variants = profile_named(state.progress.profile).server_boot;
+    if (!no_media && !has_variants && !is_survey(state.goal)) return;
     if (cursor.system && !cursor.system->managers.empty()) {
         for (const std::string& manager : cursor.system->managers)
             cursor.reading.push_back({ProbeItem::kManager, manager});
     } else if (!cursor.managers.empty()) {
         cursor.reading.push_back({ProbeItem::kManagers, cursor.managers});
     }
-}
-
-void conclude(JobState& state, const JobView& view) {
-    auto& found = state.cursor.found;
-    if (found.empty()) {
-        return give_up(state, view,
-                       "the BMC has no virtual media slot that takes a CD image; it may need a licence for it");
-    }
-    std::stable_sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
-    for (auto& entry : found) state.progress.slots.push_back(std::move(entry.second));
-    enter(state, view, Step::kPowerOff);
 }
 
 bool is_optional(ProbeItem item) {
@@ -158,14 +185,15 @@ bool is_optional(ProbeItem item) {
 void begin_probe(JobState& state) {
     state.progress.slots.clear();
     state.progress.slot = 0;
+    state.progress.reset_types.clear();
     state.cursor.reading.assign(1, {ProbeItem::kRoot, "/redfish/v1/"});
 }
 
 std::optional<Action> decide_probe(JobState& state, const JobView& view) {
     Cursor& cursor = state.cursor;
-    if (cursor.reading.empty() && cursor.found.empty() && !cursor.looked_at_managers) look_at_managers(cursor);
+    if (cursor.reading.empty() && !cursor.looked_at_managers) look_at_managers(state);
     if (cursor.reading.empty()) {
-        conclude(state, view);
+        conclude_probe(state, view);
         return std::nullopt;
     }
     if (++cursor.reads > kMaxReads) {

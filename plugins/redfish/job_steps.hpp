@@ -1,22 +1,25 @@
-// The parts of the provision state machine, for its own .cpp files only.
+// The parts of the state machine, for its own .cpp files only.
 #pragma once
 
 #include <optional>
 #include <string>
 
-#include "plugins/redfish/provision.hpp"
+#include "plugins/redfish/job_machine.hpp"
 
 namespace nett::redfish {
 
-// ---- Transitions (provision.cpp) ----
+// ---- Transitions (job_machine.cpp) ----
 
 void enter(JobState& state, const JobView& view, Step step);
 // Ends the run in DONE, FAILED, CANCELLED or NEEDS_OPERATOR.
 void rest(JobState& state, const JobView& view, Step step, std::string message);
 // The step cannot be done: clean up and fail, or fail at once where nothing was changed.
 void give_up(JobState& state, const JobView& view, std::string message);
+// The step did what it is for: on to the next one of the plan, or DONE.
+void complete(JobState& state, const JobView& view, Step step);
 // Nothing before the back-off is over, or before what Retry-After asks for.
-void pause(JobState& state, const JobView& view, const Response* answer);
+// `failures` counts those in a row, of one kind.
+void pause(JobState& state, const JobView& view, const Response* answer, int& failures);
 
 // ---- Requests ----
 
@@ -39,34 +42,48 @@ enum class ReadFailure { kHandled, kSkip };
 ReadFailure absorb_read_failure(JobState& state, const JobView& view, const Reply& reply, const std::string& what,
                                 bool optional_read);
 
-// ---- PROBE (provision_probe.cpp) ----
+// ---- PROBE (step_probe.cpp) ----
 
 void begin_probe(JobState& state);
 std::optional<Action> decide_probe(JobState& state, const JobView& view);
 void absorb_probe(JobState& state, const JobView& view, const Reply& reply);
 
-// ---- What the steps want, and how they ask for it (provision_requests.cpp) ----
+// ---- What the steps want, and how they ask for it (step_requests.cpp) ----
 
 // One step's control loop as data. The functions need the readings that the flags name.
 struct ChangeStep {
     bool reads_system = false;
     bool reads_media = false;
-    Step next = Step::kDone;
+    // False: never asked for twice, because nothing tells whether the first one worked.
+    bool repeatable = true;
     std::chrono::seconds window{10};
     bool (*converged)(const JobState&) = nullptr;
     Result<Request> (*request)(const JobState&) = nullptr;
 };
 
-// Of POWER_OFF, EJECT, INSERT, OVERRIDE, POWER_ON and CLEANUP.
+// Of POWER_OFF, EJECT, INSERT, OVERRIDE, POWER_ON, RESET, CLEAR, and of CLEANUP's eject.
 ChangeStep change_of(const Progress& progress);
 bool is_off(const JobState& state);
 bool is_inserted(const JobState& state);
 // Armed for the next boot, to the target that PROBE chose.
 bool is_overridden(const JobState& state);
-Request clear_override_request(const JobState& state);
+bool is_cleared(const JobState& state);
+Result<Request> clear_override_request(const JobState& state);
 const MediaSlot& slot_of(const Progress& progress);
+// Where the boot override is written, and read back.
+const std::string& boot_uri(const Progress& progress);
+// Rungs of Progress::etag_rung.
+inline constexpr int kEtagNone = 2;
+inline constexpr int kEtagAny = 3;
 
-// ---- Steps that change something (provision_change.cpp) ----
+// ---- What the BMC tells of the machine (step_survey.cpp) ----
+
+// Chooses slot, target and URL from what PROBE has read, and ends PROBE.
+void conclude_probe(JobState& state, const JobView& view);
+std::optional<Action> decide_record(JobState& state, const JobView& view);
+void absorb_record(JobState& state, const JobView& view, const Reply& reply);
+
+// ---- Steps that change something (step_changes.cpp) ----
 
 std::optional<Action> decide_change(JobState& state, const JobView& view);
 std::optional<Action> decide_verify(JobState& state, const JobView& view);
