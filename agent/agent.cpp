@@ -73,6 +73,7 @@ struct Agent::Parts {
     std::vector<Diagnostic> validate(const ConfigNode& root);
     Awaitable<Result<void>> apply(const ConfigNode& from, const ConfigNode& to);
     void put_in_force(const AgentSettings& next);
+    Awaitable<void> serve_api(ApiAccessSettings next);
     Awaitable<void> start();
     Awaitable<void> reload();
     Awaitable<void> shut_down();
@@ -158,6 +159,7 @@ Result<void> Agent::Parts::join() {
 
 std::vector<Diagnostic> Agent::Parts::validate(const ConfigNode& root) {
     auto findings = restart_warnings(settings, root);
+    for (auto& finding : validate_root(root)) findings.push_back(std::move(finding));
     auto found = PluginManager::validate(setup.plugins.plugins, root, {interface_names(), false});
     std::move(found.begin(), found.end(), std::back_inserter(findings));
     return findings;
@@ -165,7 +167,10 @@ std::vector<Diagnostic> Agent::Parts::validate(const ConfigNode& root) {
 
 Awaitable<Result<void>> Agent::Parts::apply(const ConfigNode& from, const ConfigNode& to) {
     NETT_CO_TRY(co_await plugins->apply(from, to));
-    put_in_force(read_settings(to));
+    const auto next = read_settings(to);
+    put_in_force(next);
+    auto served = serve_api(next.api);
+    co_await std::move(served);
     co_return Result<void>{};
 }
 
@@ -180,7 +185,19 @@ void Agent::Parts::put_in_force(const AgentSettings& next) {
     frr->reconfigure(frr_settings(next.frr));
 }
 
+// What goes between hosts. Nothing here can fail a commit: what is not possible now is a health condition, and tried
+// on.
+Awaitable<void> Agent::Parts::serve_api(ApiAccessSettings next) {
+    settings.api = std::move(next);
+    const auto& access = settings.api;
+    ApiTcpSettings tcp{access.listen, {access.certificate, access.private_key, access.client_ca}, access.grants};
+    auto served = api->serve_tcp(std::move(tcp));
+    co_await std::move(served);
+}
+
 Awaitable<void> Agent::Parts::start() {
+    auto served = serve_api(settings.api);
+    co_await std::move(served);
     co_await plugins->start(config->running());
     notify_ready(fmt::format("{} plugins", plugins->status().size()));
     log.info("ready", {{"version", kVersion}, {"hostname", settings.hostname}, {"api", settings.api_socket}});

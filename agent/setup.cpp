@@ -45,6 +45,7 @@ Result<Setup> prepare(const Options& options, bool ports_may_be_missing) {
     auto config = parse_config(*grammar, *text, options.config);
     auto findings = PluginManager::validate(plugins->plugins, config.root, {interface_names(), ports_may_be_missing});
     std::move(findings.begin(), findings.end(), std::back_inserter(config.diagnostics));
+    for (auto& finding : validate_root(config.root)) config.diagnostics.push_back(std::move(finding));
     return Setup{std::move(*plugins), std::move(*grammar), std::move(config)};
 }
 

@@ -14,6 +14,7 @@
 #include "agent/api/peers.hpp"
 #include "agent/api/status.hpp"
 #include "agent/api/stream.hpp"
+#include "agent/api/tcp.hpp"
 #include "agent/core/shell/shell.hpp"
 #include "agent/sdk/asio.hpp"
 #include "agent/sdk/result.hpp"
@@ -25,11 +26,16 @@ struct ApiContext {
     asio::any_io_executor loop;
     PeerNames& peers;
     OpenStreams& streams;
+    GrantTable& grants;
 };
 
-// The caller of a call. Whoever the socket's file mode admits is an administrator.
+// The caller of a call. Whoever the socket's file mode admits is an administrator; over TCP the certificate has a role.
+// One whose role was taken away since the call began sees nothing.
 inline Caller caller_of(const ApiContext& api, const grpc::ServerContextBase& context) {
-    return {api.peers.actor_of(context.peer()), Role::kAdmin};
+    const auto common_name = common_name_of(context);
+    if (common_name.empty()) return {api.peers.actor_of(context.peer()), Role::kAdmin};
+    auto caller = api.grants.caller(common_name);
+    return caller ? *caller : Caller{"tls:" + common_name, Role::kViewer, Scope::kTenant};
 }
 
 inline grpc::Status status_of(const std::exception_ptr& error) {

@@ -4,6 +4,7 @@
 
 #include "agent/api/convert.hpp"
 #include "agent/api/mutation.hpp"
+#include "agent/api/tenant_scope.hpp"
 
 namespace nett {
 
@@ -94,7 +95,14 @@ InventoryService::Unary* InventoryService::DeleteTenant(Context* context, const 
 InventoryService::Unary* InventoryService::ListTenants(Context* context, const v1::ListRequest* request,
                                                        v1::ListTenantsReply* reply) {
     return list(
-        api_, context, reply, [this, request] { return inventory_.tenants(request->after(), list_limit(*request)); },
+        api_, context, reply,
+        [this, request, caller = caller_of(api_, *context)] {
+            return read_visible(
+                request->after(), list_limit(*request),
+                [this, request](const std::string& after) { return inventory_.tenants(after, list_limit(*request)); },
+                [](const auto& item) { return item.value.name; },
+                [&](const auto& item) { return may_see(caller, item.value.name); });
+        },
         [](v1::ListTenantsReply& out, const auto& item) { *out.add_tenants() = to_proto(item.value); });
 }
 
@@ -102,9 +110,11 @@ InventoryService::Unary* InventoryService::ListTenants(Context* context, const v
 
 InventoryService::Unary* InventoryService::PutMachine(Context* context, const v1::PutMachineRequest* request,
                                                       v1::MutationReply* reply) {
-    return mutate(api_, context, request->reason(), reply, [this, request](By by) -> Work {
+    const Caller caller = caller_of(api_, *context);
+    return mutate(api_, context, request->reason(), reply, [this, request, caller](By by) -> Work {
         auto machine = from_proto(request->machine());
         if (!machine) co_return fail(std::move(machine.error()));
+        NETT_CO_TRY(check_own_registration(inventory_, caller, *machine));
         std::optional<std::string> config;
         if (request->has_config()) config = request->config();
         co_return co_await inventory_.put_machine(std::move(*machine), std::move(config), std::move(by));
@@ -119,7 +129,9 @@ InventoryService::Unary* InventoryService::DeleteMachine(Context* context, const
 
 InventoryService::Unary* InventoryService::GetMachine(Context* context, const v1::NameRequest* request,
                                                       v1::Machine* reply) {
-    return answer<v1::Machine>(api_, context, reply, [this, request]() -> Awaitable<Result<v1::Machine>> {
+    const Caller caller = caller_of(api_, *context);
+    return answer<v1::Machine>(api_, context, reply, [this, request, caller]() -> Awaitable<Result<v1::Machine>> {
+        NETT_CO_TRY(check_own_machine(inventory_, caller, request->name()));
         auto found = inventory_.machine(request->name());
         if (!found) co_return fail(std::move(found.error()));
         co_return to_proto(found->value, found->revision);
@@ -129,7 +141,14 @@ InventoryService::Unary* InventoryService::GetMachine(Context* context, const v1
 InventoryService::Unary* InventoryService::ListMachines(Context* context, const v1::ListRequest* request,
                                                         v1::ListMachinesReply* reply) {
     return list(
-        api_, context, reply, [this, request] { return inventory_.machines(request->after(), list_limit(*request)); },
+        api_, context, reply,
+        [this, request, caller = caller_of(api_, *context)] {
+            return read_visible(
+                request->after(), list_limit(*request),
+                [this, request](const std::string& after) { return inventory_.machines(after, list_limit(*request)); },
+                [](const auto& item) { return item.value.name; },
+                [&](const auto& item) { return may_see(caller, item.value.tenant); });
+        },
         [](v1::ListMachinesReply& out, const auto& item) {
             *out.add_machines() = to_proto(item.value, item.revision);
         });
@@ -137,7 +156,9 @@ InventoryService::Unary* InventoryService::ListMachines(Context* context, const 
 
 InventoryService::Unary* InventoryService::SetMachineState(Context* context, const v1::SetMachineStateRequest* request,
                                                            v1::MutationReply* reply) {
-    return mutate(api_, context, request->reason(), reply, [this, request](By by) -> Work {
+    const Caller caller = caller_of(api_, *context);
+    return mutate(api_, context, request->reason(), reply, [this, request, caller](By by) -> Work {
+        NETT_CO_TRY(check_own_machine(inventory_, caller, request->name()));
         auto state = from_proto(request->state());
         if (!state) co_return fail(std::move(state.error()));
         co_return co_await inventory_.set_machine_state(request->name(), *state, std::move(by));
@@ -146,8 +167,10 @@ InventoryService::Unary* InventoryService::SetMachineState(Context* context, con
 
 InventoryService::Unary* InventoryService::SetMachineLock(Context* context, const v1::SetMachineLockRequest* request,
                                                           v1::MutationReply* reply) {
-    return mutate(api_, context, request->reason(), reply, [this, request](By by) -> Work {
-        return inventory_.set_machine_lock(request->name(), request->locked(), std::move(by));
+    const Caller caller = caller_of(api_, *context);
+    return mutate(api_, context, request->reason(), reply, [this, request, caller](By by) -> Work {
+        NETT_CO_TRY(check_own_machine(inventory_, caller, request->name()));
+        co_return co_await inventory_.set_machine_lock(request->name(), request->locked(), std::move(by));
     });
 }
 

@@ -4,13 +4,20 @@
 
 #include "agent/api/convert.hpp"
 #include "agent/api/mutation.hpp"
+#include "agent/api/tenant_scope.hpp"
 
 namespace nett {
 
 grpc::ServerUnaryReactor* JobService::CreateJob(grpc::CallbackServerContext* context,
                                                 const v1::CreateJobRequest* request, v1::Job* reply) {
-    By by{caller_of(api_, *context).actor, request->reason()};
-    return answer<v1::Job>(api_, context, reply, [this, request, by]() -> Awaitable<Result<v1::Job>> {
+    const Caller caller = caller_of(api_, *context);
+    By by{caller.actor, request->reason()};
+    return answer<v1::Job>(api_, context, reply, [this, request, by, caller]() -> Awaitable<Result<v1::Job>> {
+        NETT_CO_TRY(check_own_machine(inventory_, caller, request->machine()));
+        // An image's URL is fetched by the BMC, in the management network.
+        if (caller.scope != Scope::kAgent && !request->parameters().empty()) {
+            co_return fail(Code::kPermissionDenied, "a job's parameters are set by an operator, not by a tenant");
+        }
         std::map<std::string, std::string> parameters(request->parameters().begin(), request->parameters().end());
         auto job = co_await inventory_.create_job(request->type(), request->machine(), std::move(parameters), by);
         if (!job) co_return fail(std::move(job.error()));
@@ -20,7 +27,9 @@ grpc::ServerUnaryReactor* JobService::CreateJob(grpc::CallbackServerContext* con
 
 grpc::ServerUnaryReactor* JobService::GetJob(grpc::CallbackServerContext* context, const v1::JobRequest* request,
                                              v1::Job* reply) {
-    return answer<v1::Job>(api_, context, reply, [this, request]() -> Awaitable<Result<v1::Job>> {
+    const Caller caller = caller_of(api_, *context);
+    return answer<v1::Job>(api_, context, reply, [this, request, caller]() -> Awaitable<Result<v1::Job>> {
+        NETT_CO_TRY(check_own_job(inventory_, caller, request->id()));
         auto job = inventory_.job(request->id());
         if (!job) co_return fail(std::move(job.error()));
         co_return to_proto(job->value);
@@ -30,14 +39,24 @@ grpc::ServerUnaryReactor* JobService::GetJob(grpc::CallbackServerContext* contex
 grpc::ServerUnaryReactor* JobService::ListJobs(grpc::CallbackServerContext* context, const v1::ListRequest* request,
                                                v1::ListJobsReply* reply) {
     return list(
-        api_, context, reply, [this, request] { return inventory_.jobs(request->after(), list_limit(*request)); },
+        api_, context, reply,
+        [this, request, caller = caller_of(api_, *context)] {
+            return read_visible(
+                request->after(), list_limit(*request),
+                [this, request](const std::string& after) { return inventory_.jobs(after, list_limit(*request)); },
+                [](const auto& item) { return item.value.id; },
+                [&](const auto& item) { return may_see_job(inventory_, caller, item.value); });
+        },
         [](v1::ListJobsReply& out, const auto& item) { *out.add_jobs() = to_proto(item.value); });
 }
 
 grpc::ServerUnaryReactor* JobService::CancelJob(grpc::CallbackServerContext* context, const v1::JobRequest* request,
                                                 v1::MutationReply* reply) {
-    return mutate(api_, context, "", reply,
-                  [this, request](By by) { return inventory_.cancel_job(request->id(), std::move(by)); });
+    const Caller caller = caller_of(api_, *context);
+    return mutate(api_, context, "", reply, [this, request, caller](By by) -> Awaitable<Result<Revision>> {
+        NETT_CO_TRY(check_own_job(inventory_, caller, request->id()));
+        co_return co_await inventory_.cancel_job(request->id(), std::move(by));
+    });
 }
 
 }  // namespace nett

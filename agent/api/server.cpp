@@ -61,14 +61,24 @@ Result<void> clear_stale_socket(asio::io_context& probe, const std::string& path
 struct ApiServer::Impl {
     explicit Impl(ApiDependencies d)
         : dependencies(std::move(d)),
-          api{dependencies.loop, peers, streams},
+          api{dependencies.loop, peers, streams, grants},
           shell(api, dependencies.shell),
           system(api, dependencies.version, dependencies.health, dependencies.events),
           inventory(api, dependencies.inventory, dependencies.store),
           artifacts(api, dependencies.inventory),
           jobs(api, dependencies.inventory),
           acceptor(dependencies.loop),
-          pause(dependencies.loop) {}
+          pause(dependencies.loop),
+          tcp(dependencies.loop, dependencies.health, grants,
+              [this](grpc::ServerBuilder& builder) { add_services(builder); }) {}
+
+    void add_services(grpc::ServerBuilder& builder) {
+        builder.RegisterService(&shell);
+        builder.RegisterService(&system);
+        builder.RegisterService(&inventory);
+        builder.RegisterService(&artifacts);
+        builder.RegisterService(&jobs);
+    }
 
     void accept(const std::shared_ptr<Impl>& self) {
         acceptor.async_wait(local::stream_protocol::acceptor::wait_read,
@@ -121,6 +131,7 @@ struct ApiServer::Impl {
     ApiDependencies dependencies;
     PeerNames peers;
     OpenStreams streams;
+    GrantTable grants;
     ApiContext api;
     ShellService shell;
     SystemService system;
@@ -130,6 +141,7 @@ struct ApiServer::Impl {
     std::string socket_path;
     local::stream_protocol::acceptor acceptor;
     asio::steady_timer pause;
+    ApiTcp tcp;
     std::unique_ptr<grpc::Server> server;
     asio::thread_pool stopper{1};  // Shutdown() blocks, and the calls it waits for need the loop
 };
@@ -148,11 +160,7 @@ Result<void> ApiServer::start(const std::string& socket_path) {
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     grpc::ServerBuilder builder;
     builder.SetMaxReceiveMessageSize(kMaxApiMessage);
-    builder.RegisterService(&impl_->shell);
-    builder.RegisterService(&impl_->system);
-    builder.RegisterService(&impl_->inventory);
-    builder.RegisterService(&impl_->artifacts);
-    builder.RegisterService(&impl_->jobs);
+    impl_->add_services(builder);
     impl_->server = builder.BuildAndStart();
     if (!impl_->server) return fail(Code::kInternal, "the gRPC server cannot be started");
 
@@ -168,6 +176,11 @@ Result<void> ApiServer::start(const std::string& socket_path) {
     return {};
 }
 
+Awaitable<void> ApiServer::serve_tcp(ApiTcpSettings settings) {
+    auto served = impl_->tcp.apply(std::move(settings));
+    co_await std::move(served);
+}
+
 Awaitable<void> ApiServer::stop(SteadyTime deadline) {
     if (!impl_->server) co_return;
     boost::system::error_code ignored;
@@ -175,6 +188,8 @@ Awaitable<void> ApiServer::stop(SteadyTime deadline) {
     impl_->pause.cancel();
     impl_->streams.stop();
     ::unlink(impl_->socket_path.c_str());
+    auto tcp_stopped = impl_->tcp.stop(deadline);
+    co_await std::move(tcp_stopped);
     const auto remaining = deadline - std::chrono::steady_clock::now();
     auto shut_down = [server = impl_->server.get(), remaining]() -> Awaitable<void> {
         server->Shutdown(std::chrono::system_clock::now() + remaining);

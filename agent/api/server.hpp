@@ -1,4 +1,4 @@
-// The management API's server: gRPC on a Unix socket, with server reflection.
+// The management API's server: gRPC on a Unix socket and on TCP with mutual TLS, with server reflection.
 #pragma once
 
 #include <chrono>
@@ -6,6 +6,7 @@
 #include <string>
 
 #include "agent/api/system_service.hpp"
+#include "agent/api/tcp.hpp"
 #include "agent/core/inventory/inventory.hpp"
 #include "agent/core/shell/shell.hpp"
 #include "agent/sdk/asio.hpp"
@@ -39,6 +40,8 @@ public:
     // Binds the socket (mode 0660: who may open it is an administrator) and serves. A socket file that nobody listens
     // on is replaced; kAlreadyExists when somebody does.
     Result<void> start(const std::string& socket_path);
+    // Serves on TCP what is configured, from now on; also the first time. See ApiTcp::apply.
+    Awaitable<void> serve_tcp(ApiTcpSettings settings);
     // Ends all calls by the deadline and removes the socket file. Idempotent. Resumes on the loop.
     Awaitable<void> stop(SteadyTime deadline);
 

@@ -44,6 +44,10 @@ constexpr std::array kMethods{
     MethodNeed{"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Need::kIdentity},
 };
 
+const MethodNeed* find_method(std::string_view method) {
+    return std::find_if(kMethods.begin(), kMethods.end(), [&](const auto& m) { return m.method == method; });
+}
+
 std::string_view needed_role(Need need) {
     switch (need) {
         case Need::kIdentity:
@@ -105,9 +109,12 @@ Result<Caller> caller_of_certificate(const Grants& grants, std::string_view comm
 }
 
 Need need_of(std::string_view method) {
-    const auto* found =
-        std::find_if(kMethods.begin(), kMethods.end(), [&](const auto& m) { return m.method == method; });
+    const auto* found = find_method(method);
     return found == kMethods.end() ? Need::kAdminister : found->need;
+}
+
+bool is_listed(std::string_view method) {
+    return find_method(method) != kMethods.end();
 }
 
 Result<void> check_need(const Caller& caller, Need need) {

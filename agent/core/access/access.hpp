@@ -56,6 +56,7 @@ enum class Need {
 
 // By the method's full name, "/nett.v1.Inventory/PutMachine". A method that is not listed needs an administrator.
 Need need_of(std::string_view method);
+bool is_listed(std::string_view method);
 // kPermissionDenied, naming the caller's role and the one that is needed.
 Result<void> check_need(const Caller& caller, Need need);
 

@@ -1,6 +1,8 @@
 #include "agent/core/host/root_commands.hpp"
 
+#include <algorithm>
 #include <climits>
+#include <iterator>
 
 #include <unistd.h>
 
@@ -24,7 +26,7 @@ LogLevel log_level_of(const std::string& word) {
 
 std::vector<ConfigCommand> root_commands() {
     const AgentSettings defaults;
-    return {
+    std::vector<ConfigCommand> commands{
         {"",
          "hostname {name:word}",
          "Name of this agent, and of the switch in port names like tor-a/swp7",
@@ -113,6 +115,12 @@ std::vector<ConfigCommand> root_commands() {
          {},
          defaults.frr.vtysh_socket_directory},
     };
+    // The API's own commands stand behind its socket.
+    const auto behind = std::find_if(commands.begin(), commands.end(),
+                                     [](const auto& command) { return command.pattern.starts_with("frr "); });
+    auto api = api_commands();
+    commands.insert(behind, std::make_move_iterator(api.begin()), std::make_move_iterator(api.end()));
+    return commands;
 }
 
 AgentSettings read_settings(const ConfigNode& root) {
@@ -131,7 +139,12 @@ AgentSettings read_settings(const ConfigNode& root) {
     out.frr.vtysh_path = root.text("frr vtysh path", "path", defaults.frr.vtysh_path);
     out.frr.vtysh_socket_directory =
         root.text("frr vtysh socket-directory", "path", defaults.frr.vtysh_socket_directory);
+    out.api = read_api_settings(root);
     return out;
+}
+
+std::vector<Diagnostic> validate_root(const ConfigNode& root) {
+    return validate_api(root);
 }
 
 std::vector<Diagnostic> restart_warnings(const AgentSettings& in_force, const ConfigNode& candidate) {

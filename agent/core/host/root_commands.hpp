@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/core/host/api_settings.hpp"
 #include "agent/sdk/config.hpp"
 #include "agent/sdk/log.hpp"
 
@@ -26,6 +27,7 @@ struct AgentSettings {
     std::string secret_key_file = "/var/lib/nett/secret.key";
     std::string artifact_directory = "/var/lib/nett/artifacts";
     std::string api_socket = "/run/nett/nettd.sock";
+    ApiAccessSettings api;
     FrrTargets frr;
 };
 
@@ -34,6 +36,9 @@ std::vector<ConfigCommand> root_commands();
 
 // Requires a tree parsed with root_commands().
 AgentSettings read_settings(const ConfigNode& root);
+
+// What of the agent's own configuration cannot work.
+std::vector<Diagnostic> validate_root(const ConfigNode& root);
 
 // Warnings for what differs from `in_force` and only a restart of nettd can change (state file, key, artifacts, socket,
 // hostname).
