@@ -5,6 +5,7 @@
 #include "agent/agent.hpp"
 #include "agent/options.hpp"
 #include "agent/setup.hpp"
+#include "agent/withdraw.hpp"
 
 namespace {
 
@@ -28,6 +29,8 @@ int main(int argc, char** argv) {
         std::fprintf(stderr, "nettd: %s\n", setup.error().to_string().c_str());
         return EXIT_FAILURE;
     }
+    // Mistakes in the configuration are no reason to leave an address behind.
+    if (options.withdraw) return nett::withdraw(*setup);
     const bool usable = report(*setup);
     if (options.check_config) {
         if (usable) std::printf("%s: the configuration is good\n", options.config.c_str());

@@ -24,6 +24,9 @@ Options parse_options(int argc, char** argv) {
                  "Check the configuration file, print every finding, and exit with 0 or 1");
     app.add_flag("--allow-missing-ports", options.allow_missing_ports,
                  "With --check-config: a port range that matches no link is a warning, as at boot");
+    app.add_flag(
+        "--withdraw", options.withdraw,
+        "Take away what must not outlive the agent (the anycast address) and exit; for systemd's ExecStopPost=");
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

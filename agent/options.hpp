@@ -12,6 +12,7 @@ struct Options {
     std::string plugin_directory;  // default: where the packages install them
     bool check_config = false;
     bool allow_missing_ports = false;
+    bool withdraw = false;
 };
 
 // Parses argv. For --help, --version and mistakes it prints what is due and the process ends (statuses 0 and 2).

@@ -2,79 +2,105 @@
 
 #include <algorithm>
 
-#include <fmt/format.h>
-
 namespace nett::anycast {
+namespace {
 
-Verdict judge(const std::vector<HealthCondition>& conditions, const std::set<std::string>& required) {
-    Verdict verdict;
-    std::set<std::string> heard;
-    std::vector<std::string> failed;
-    for (const HealthCondition& condition : conditions) {
-        std::string what = fmt::format("{}/{}: {}", condition.component, condition.name, condition.message);
-        if (condition.scope == HealthScope::kShared && condition.state != HealthState::kOk)
-            verdict.shared.push_back(what);
-        if (condition.scope != HealthScope::kLocal) continue;
-        if (!required.empty() && !required.contains(condition.component)) continue;
-        heard.insert(condition.component);
-        if (condition.state == HealthState::kFailed) failed.push_back(what);
+constexpr int kMostDoublings = 5;  // 5 s · 2^5 is kLongestHoldDown
+
+std::string with_note(std::string text, const std::string& note) {
+    return note.empty() ? text : fmt::format("{}: {}", text, note);
+}
+
+}  // namespace
+
+std::string_view to_string(Stance stance) {
+    switch (stance) {
+        case Stance::kWithdrawn:
+            return "withdrawn";
+        case Stance::kDePreferred:
+            return "de-preferred";
+        case Stance::kAnnounced:
+            return "announced";
     }
-    for (const std::string& component : required) {
-        if (!heard.contains(component)) failed.push_back(fmt::format("{} does not report its health", component));
+    return "";
+}
+
+std::string_view to_string(Mode mode) {
+    switch (mode) {
+        case Mode::kActive:
+            return "active";
+        case Mode::kDrain:
+            return "drain";
+        case Mode::kMaintenance:
+            return "maintenance";
     }
-    if (!failed.empty()) {
-        verdict.reason = fmt::format("{}", fmt::join(failed, "; "));
-    } else if (heard.empty()) {
-        verdict.reason = "no component reports its health";
-    } else {
-        verdict.healthy = true;
-        verdict.reason = fmt::format("{} healthy", fmt::join(heard, ", "));
+    return "";
+}
+
+std::optional<Mode> mode_of(std::string_view text) {
+    for (Mode mode : {Mode::kActive, Mode::kDrain, Mode::kMaintenance}) {
+        if (text == to_string(mode)) return mode;
     }
-    return verdict;
+    return std::nullopt;
 }
 
 std::chrono::seconds Decision::hold_down(SteadyTime now) const {
-    if (announce_ || now >= held_until_) return std::chrono::seconds(0);
-    return std::chrono::ceil<std::chrono::seconds>(held_until_ - now);
+    if (stance_ != Stance::kWithdrawn || !held_until_ || now >= *held_until_) return std::chrono::seconds(0);
+    return std::chrono::ceil<std::chrono::seconds>(*held_until_ - now);
 }
 
-void Decision::withdraw(const std::string& reason, SteadyTime now) {
-    announce_ = false;
-    reason_ = reason;
-    bool flapping = last_withdrawal_ != SteadyTime{} && now - last_withdrawal_ < kFlapMemory;
+std::optional<SteadyTime> Decision::wake(SteadyTime now) const {
+    if (leaves_at_ && stance_ != Stance::kWithdrawn) return leaves_at_;
+    if (hold_down(now).count() > 0) return held_until_;
+    return std::nullopt;
+}
+
+void Decision::count_flap(SteadyTime now) {
+    bool flapping = last_withdrawal_ && now - *last_withdrawal_ < kFlapMemory;
     flaps_ = flapping ? flaps_ + 1 : 0;
     last_withdrawal_ = now;
     if (flaps_ == 0) return;
-    int doublings = std::min(flaps_ - 1, 5);  // 5 s · 2^5 is the longest
-    held_until_ = now + std::min(kFirstHoldDown * (1 << doublings), kLongestHoldDown);
+    held_until_ = now + std::min(kFirstHoldDown * (1 << std::min(flaps_ - 1, kMostDoublings)), kLongestHoldDown);
 }
 
-bool Decision::check(const Verdict& verdict, SteadyTime now) {
-    if (verdict.healthy) {
-        good_ = std::min(good_ + 1, rise_);
-        bad_ = 0;
-        if (announce_) {
-            reason_ = verdict.reason;
-            return false;
-        }
-        if (good_ < rise_) return false;
-        if (now < held_until_) {
-            reason_ = fmt::format("healthy, held down for {} s after flapping", hold_down(now).count());
-            return false;
-        }
-        announce_ = true;
-        reason_ = verdict.reason;
-        return true;
+void Decision::lost(std::string reason, SteadyTime now) {
+    if (stance_ != Stance::kWithdrawn) count_flap(now);
+    stance_ = Stance::kWithdrawn;
+    leaves_at_.reset();
+    reason_ = std::move(reason);
+}
+
+Decision::Wanted Decision::in_maintenance(const std::string& note, SteadyTime now) {
+    if (!leaves_at_) leaves_at_ = now + drain_time_;
+    bool drained = stance_ == Stance::kWithdrawn || now >= *leaves_at_;
+    return {drained ? Stance::kWithdrawn : Stance::kDePreferred,
+            with_note(drained ? "maintenance" : "maintenance begins, draining", note)};
+}
+
+Decision::Wanted Decision::wanted(const Health& health, Mode mode, const std::string& note, SteadyTime now) {
+    if (!health.failed.empty()) return {Stance::kWithdrawn, fmt::format("{}", fmt::join(health.failed, "; ")), true};
+    if (mode == Mode::kMaintenance) return in_maintenance(note, now);
+    // A check that was added while all is well may not withdraw before it has had its say.
+    if (!health.pending.empty() && stance_ == Stance::kWithdrawn) {
+        return {Stance::kWithdrawn, fmt::format("waiting for {}", fmt::join(health.pending, ", "))};
     }
-    good_ = 0;
-    bad_ = std::min(bad_ + 1, fall_);
-    if (!announce_) {
-        reason_ = verdict.reason;
-        return false;
+    if (auto left = hold_down(now); left.count() > 0) {
+        return {Stance::kWithdrawn, fmt::format("healthy, held down for {} s after flapping", left.count())};
     }
-    if (bad_ < fall_) return false;
-    withdraw(verdict.reason, now);
-    return true;
+    if (mode == Mode::kDrain) return {Stance::kDePreferred, with_note("drained by the operator", note)};
+    if (!health.shared.empty()) {
+        return {Stance::kDePreferred,
+                fmt::format("shared trouble, which never withdraws: {}", fmt::join(health.shared, "; "))};
+    }
+    return {Stance::kAnnounced, health.summary};
+}
+
+bool Decision::update(const Health& health, Mode mode, const std::string& note, SteadyTime now) {
+    if (mode != Mode::kMaintenance) leaves_at_.reset();
+    Wanted next = wanted(health, mode, note, now);
+    if (next.stance == Stance::kWithdrawn && stance_ != Stance::kWithdrawn && next.for_health) count_flap(now);
+    reason_ = std::move(next.reason);
+    return std::exchange(stance_, next.stance) != next.stance;
 }
 
 }  // namespace nett::anycast

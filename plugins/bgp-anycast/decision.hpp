@@ -1,16 +1,24 @@
-// Whether the anycast address is announced: health conditions and time in, a decision with its reason out. Pure.
+// Whether the anycast address is announced, and how: health, the operator's mode and time in, a stance with its reason
+// out. Pure; the only place that decides.
 //
-// Health moves the decision only after `rise` good or `fall` bad checks in a row. A server that is withdrawn again and
-// again stays away longer each time: each withdrawal that follows the one before within kFlapMemory doubles the
-// hold-down.
+// - Default deny: nothing is announced before every local check is up.
+// - A local failure withdraws. A shared one never does: with it every server would withdraw, and the last path with
+// them.
+//   It only makes this server less preferred (RFC 8326). That needs no look at other paths, which two servers could
+//   take at once and both trust.
+// - A server that is withdrawn again and again stays away longer each time: each withdrawal for health that follows the
+//   one before within kFlapMemory doubles the hold-down.
+// - Maintenance first makes less preferred, so that the fabric turns away while everything still works, and withdraws
+//   after the drain time.
 #pragma once
 
-#include <set>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "agent/sdk/clock.hpp"
-#include "agent/sdk/health.hpp"
+#include "agent/sdk/result.hpp"
 
 namespace nett::anycast {
 
@@ -18,48 +26,56 @@ inline constexpr std::chrono::seconds kFirstHoldDown{5};  // after the second wi
 inline constexpr std::chrono::seconds kLongestHoldDown{160};
 inline constexpr std::chrono::minutes kFlapMemory{5};
 
-// What the registry says about this server.
-struct Verdict {
-    bool healthy = false;
-    std::string reason;               // why not, or what is well
-    std::vector<std::string> shared;  // troubles that every server has: shown, they never withdraw
-};
+enum class Stance { kWithdrawn, kDePreferred, kAnnounced };
+std::string_view to_string(Stance stance);  // "withdrawn", "de-preferred", "announced"
 
-// `required` empty: every component that reports local conditions. A server that nothing vouches for is not healthy.
-// Only kFailed counts: a degraded service is better than none.
-Verdict judge(const std::vector<HealthCondition>& conditions, const std::set<std::string>& required);
+enum class Mode { kActive, kDrain, kMaintenance };
+std::string_view to_string(Mode mode);  // "active", "drain", "maintenance"
+std::optional<Mode> mode_of(std::string_view text);
+
+// All checks at one moment; every text names the check.
+struct Health {
+    std::vector<std::string> failed;   // local checks that are down
+    std::vector<std::string> pending;  // local checks that have not come up yet
+    std::vector<std::string> shared;   // shared checks that are down
+    std::string summary;               // what is well
+};
 
 class Decision {
 public:
-    Decision(int rise, int fall) : rise_(rise), fall_(fall) {}
+    // How long it is announced less preferred before maintenance withdraws it. 0: at once.
+    void set_drain_time(std::chrono::milliseconds time) { drain_time_ = time; }
 
-    // One check. True when the decision changed.
-    bool check(const Verdict& verdict, SteadyTime now);
-    // New thresholds for what follows.
-    void set_thresholds(int rise, int fall) {
-        rise_ = rise;
-        fall_ = fall;
-    }
+    // True when the stance changed. `note` is the operator's reason for the mode.
+    bool update(const Health& health, Mode mode, const std::string& note, SteadyTime now);
+    // Something else took the address away (the lease ran out while the agent stood still); counts as a withdrawal.
+    void lost(std::string reason, SteadyTime now);
 
-    bool announce() const { return announce_; }
+    Stance stance() const { return stance_; }
     const std::string& reason() const { return reason_; }
-    int good_checks() const { return good_; }
-    int bad_checks() const { return bad_; }
     // How long a healthy server still stays away.
     std::chrono::seconds hold_down(SteadyTime now) const;
+    int flaps() const { return flaps_; }
+    // When to update again though nothing has happened: the end of a hold-down or of a drain.
+    std::optional<SteadyTime> wake(SteadyTime now) const;
 
 private:
-    void withdraw(const std::string& reason, SteadyTime now);
+    struct Wanted {
+        Stance stance;
+        std::string reason;
+        bool for_health = false;
+    };
+    Wanted wanted(const Health& health, Mode mode, const std::string& note, SteadyTime now);
+    Wanted in_maintenance(const std::string& note, SteadyTime now);
+    void count_flap(SteadyTime now);
 
-    int rise_;
-    int fall_;
-    bool announce_ = false;  // default deny
+    std::chrono::milliseconds drain_time_{0};
+    Stance stance_ = Stance::kWithdrawn;  // default deny
     std::string reason_ = "not checked yet";
-    int good_ = 0;  // in a row, at most rise_
-    int bad_ = 0;   // in a row, at most fall_
     int flaps_ = 0;
-    SteadyTime last_withdrawal_{};
-    SteadyTime held_until_{};
+    std::optional<SteadyTime> last_withdrawal_;
+    std::optional<SteadyTime> held_until_;
+    std::optional<SteadyTime> leaves_at_;  // when maintenance withdraws
 };
 
 }  // namespace nett::anycast

@@ -3,6 +3,7 @@
 
 #include "agent/sdk/build_id.hpp"
 #include "agent/sdk/plugin.hpp"
+#include "plugins/bgp-anycast/commands.hpp"
 #include "plugins/bgp-anycast/service.hpp"
 #include "plugins/bgp-anycast/settings.hpp"
 
@@ -11,11 +12,10 @@ namespace {
 
 class AnycastPlugin final : public Plugin {
 public:
-    explicit AnycastPlugin(const Host& host) : host_(host), service_(host_) {}
+    explicit AnycastPlugin(const Host& host) : host_(host), service_(host_, real_platform(host_)) {}
 
     Awaitable<Result<void>> start(const ConfigNode& config) override {
         service_.start(settings_of(config));
-        started_ = true;
         co_return Result<void>{};
     }
 
@@ -24,34 +24,15 @@ public:
         co_return Result<void>{};
     }
 
-    Awaitable<void> stop(SteadyTime) override {
-        service_.stop();
-        started_ = false;
-        co_return;
-    }
+    Awaitable<void> stop(SteadyTime deadline) override { co_await service_.stop(deadline); }
 
-    boost::json::value status() const override {
-        return boost::json::object{{"state", service_.announced() ? "announced" : "withdrawn"}};
-    }
+    boost::json::value status() const override { return boost::json::object{{"state", to_string(service_.stance())}}; }
 
-    std::vector<OpCommand> commands() override {
-        std::vector<OpCommand> result;
-        result.push_back({"show anycast",
-                          "Whether the anycast address is announced, and why",
-                          {{"anycast", "The anycast address"}},
-                          Role::kViewer,
-                          [this](CommandCall) -> Awaitable<Result<Output>> {
-                              if (!started_)
-                                  co_return fail(Code::kFailedPrecondition, "plugin bgp-anycast is not running");
-                              co_return service_.show();
-                          }});
-        return result;
-    }
+    std::vector<OpCommand> commands() override { return commands_of(service_); }
 
 private:
     Host host_;
     Service service_;
-    bool started_ = false;
 };
 
 std::unique_ptr<Plugin> create(const Host& host) {
@@ -68,10 +49,14 @@ const nett::PluginDescriptor nett_plugin{nett::kPluginMagic,
                                          nett::kPluginAbiVersion,
                                          nett::kBuildId,
                                          "bgp-anycast",
-                                         "0.1.0",
+                                         nett::kVersion,
                                          "Announces an address while this server is healthy",
                                          nett::anycast::config_commands,
                                          nett::anycast::validate,
                                          nett::anycast::create,
                                          90};
+
+void nett_cleanup(const nett::ConfigNode& plugin, nett::Cleanup& cleanup) {
+    cleanup = nett::anycast::cleanup_of(plugin);
+}
 }

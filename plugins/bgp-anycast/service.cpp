@@ -2,85 +2,242 @@
 
 #include <algorithm>
 
-#include <boost/json.hpp>
-
-#include "agent/sdk/model.hpp"
-
 namespace nett::anycast {
 namespace {
 
-namespace json = boost::json;
-
 const Logger kLog("bgp-anycast");
 constexpr const char* kComponent = "bgp-anycast";
+constexpr auto kAsTuple = asio::as_tuple(asio::use_awaitable);
+// Between closing the gate and taking the address: a peer's FIB follows the gate within 70 ms, and until then what
+// arrives is still served.
+constexpr std::chrono::milliseconds kGateGrace{250};
+// Of a stop's deadline left to the plugins that stop after this one.
+constexpr std::chrono::seconds kStopReserve{3};
+// frr.conf changes by hand; a look starts vtysh once.
+constexpr std::chrono::seconds kFrrConfigInterval{60};
 
 }  // namespace
 
-Service::Service(const Host& host)
-    : host_(host), announcer_(host), check_timer_(host.loop), refresh_timer_(host.loop) {}
+Service::Service(const Host& host, Platform platform)
+    : host_(host),
+      platform_(std::move(platform)),
+      announcer_(host_, platform_.open_device),
+      checks_(
+          host_.loop, host_.clock,
+          [this](const CheckSettings& check) { return platform_.make_probe(check, settings_.address.address()); },
+          [this] { evaluate(); }),
+      journal_(host_.loop, host_.store),
+      tasks_(host_.loop),
+      look_timer_(host_.loop),
+      refresh_timer_(host_.loop),
+      wake_timer_(host_.loop),
+      pause_timer_(host_.loop),
+      frr_timer_(host_.loop) {}
 
 void Service::start(Settings settings) {
     running_ = true;
+    stopping_ = false;
     since_ = host_.clock.system_now();
-    decision_ = Decision(settings.rise, settings.fall);
+    decision_ = Decision();
+    local_ = CheckTracker(settings.rise, settings.fall);
+    shared_ = CheckTracker(settings.rise, settings.fall, CheckState::kUp);
+    journal_.load();
+    journal_.record({since_, "started", fmt::format("withdrawn, mode {}", to_string(journal_.mode().mode))});
     reconfigure(std::move(settings));
     health_ = host_.health.observe([this](const HealthCondition& condition) {
-        // At most one early look between two of the timer's, so that a burst of changes is not a row of checks.
-        if (condition.component != kComponent && !std::exchange(looked_early_, true)) check();
+        // At most one early look between two of the timer's, so that a burst of changes is not a row of looks.
+        if (condition.component != kComponent && !std::exchange(looked_early_, true)) look();
     });
+    // A bgpd that comes back may have another configuration.
+    frr_ = host_.frr.observe([this](FrrDaemon daemon) {
+        if (daemon == FrrDaemon::kBgpd) frr_timer_.cancel();
+    });
+    tasks_.spawn(watch_frr_config());
 }
 
 void Service::reconfigure(Settings settings) {
+    stood_still();
+    if (settings_.address != settings.address && settings_.address.length() != 0) {
+        if (auto removed = platform_.remove_local_path(settings_.address.address()); !removed)
+            kLog.warning("cannot remove the former address's local path", {{"error", removed.error()}});
+    }
     settings_ = std::move(settings);
-    decision_.set_thresholds(settings_.rise, settings_.fall);
+    local_.set_thresholds(settings_.rise, settings_.fall);
+    shared_.set_thresholds(settings_.rise, settings_.fall);
+    // Without a drain there is nothing to wait for.
+    decision_.set_drain_time(settings_.drain ? settings_.drain_time : std::chrono::milliseconds(0));
+    put_local_path();
     announcer_.configure(settings_);
-    arm_check();
+    if (announcer_.stance() != decision_.stance()) announcer_.apply(decision_.stance());
+    checks_.configure(settings_.checks);
+    frr_timer_.cancel();
+    arm_look();
     arm_refresh();
-    report_health();
+    evaluate();
 }
 
-void Service::stop() {
-    if (!std::exchange(running_, false)) return;
+void Service::put_local_path() {
+    auto put = platform_.put_local_path(settings_.address.address());
+    std::string error = put ? std::string() : put.error().to_string();
+    if (!error.empty() && error != local_path_error_)
+        kLog.warning("checks of this server's own address work only while it is announced", {{"error", error}});
+    local_path_error_ = std::move(error);
+}
+
+bool Service::stood_still() {
+    if (!announcer_.lease_lost()) return false;
+    auto gap = std::chrono::duration<double>(host_.clock.steady_now() - announcer_.refreshed());
+    std::string reason =
+        fmt::format("the agent stood still for {:.1f} s, longer than its lease; checking first", gap.count());
+    decision_.lost(reason, host_.clock.steady_now());
+    announcer_.apply(Stance::kWithdrawn);
+    local_.reset();
+    checks_.reset();
+    since_ = host_.clock.system_now();
+    kLog.error("withdrawn", {{"address", settings_.address.to_string()}, {"reason", reason}});
+    note_change("anycast.withdrawn", "withdrawn", reason);
+    return true;
+}
+
+void Service::look() {
+    // After a standstill the conditions are from before it: the next tick finds them reported anew.
+    if (!running_ || stopping_ || stood_still()) return;
+    bool vouched = std::any_of(settings_.checks.begin(), settings_.checks.end(),
+                               [](const CheckSettings& check) { return check.scope == CheckClass::kLocal; });
+    verdict_ = judge(host_.health.conditions(), settings_.required, vouched);
+    local_.add({verdict_.healthy, verdict_.reason});
+    shared_.add({verdict_.shared.empty(), fmt::format("{}", fmt::join(verdict_.shared, "; "))});
+    evaluate();
+}
+
+Health Service::health() const {
+    Health health;
+    if (local_.state() == CheckState::kDown) health.failed.push_back(local_.message());
+    if (local_.state() == CheckState::kUnknown)
+        health.pending.push_back(fmt::format("the agent's own health, {}: {}", local_.progress(), local_.message()));
+    if (shared_.state() == CheckState::kDown) health.shared.push_back(shared_.message());
+    std::vector<std::string> up;
+    for (const RunningCheck* check : checks_.all()) {
+        const CheckTracker& tracker = check->tracker;
+        std::string what = fmt::format("check {}: {}", check->settings.name, tracker.message());
+        bool local = check->settings.scope == CheckClass::kLocal;
+        if (tracker.state() == CheckState::kUp) up.push_back(check->settings.name);
+        if (tracker.state() == CheckState::kDown) (local ? health.failed : health.shared).push_back(what);
+        if (tracker.state() == CheckState::kUnknown && local)
+            health.pending.push_back(
+                fmt::format("check {}, {}: {}", check->settings.name, tracker.progress(), tracker.message()));
+    }
+    health.summary = local_.message();
+    if (!up.empty()) health.summary += fmt::format("; check {} up", fmt::join(up, ", "));
+    return health;
+}
+
+void Service::evaluate() {
+    if (!running_ || stopping_) return;
+    stood_still();
+    Stance before = decision_.stance();
+    const ModeRecord& mode = journal_.mode();
+    if (decision_.update(health(), mode.mode, mode.note, host_.clock.steady_now())) carry_out(before);
+    report_health();
+    arm_wake();
+}
+
+void Service::carry_out(Stance before) {
+    Stance stance = decision_.stance();
+    announcer_.apply(stance);
+    since_ = host_.clock.system_now();
+    std::string state(to_string(stance));
+    kLog.info(state, {{"address", settings_.address.to_string()},
+                      {"before", std::string(to_string(before))},
+                      {"reason", decision_.reason()},
+                      {"dry_run", settings_.dry_run ? "yes" : "no"}});
+    note_change("anycast." + state, state, decision_.reason());
+}
+
+void Service::note_change(std::string event, std::string state, std::string reason) {
+    if (settings_.dry_run) state += " (dry run)";
+    journal_.record({host_.clock.system_now(), std::move(state), reason});
+    host_.events.publish({std::move(event),
+                          settings_.address.to_string(),
+                          reason,
+                          {{"reason", reason}, {"dry_run", settings_.dry_run ? "yes" : "no"}},
+                          {},
+                          0});
+}
+
+Awaitable<Result<void>> Service::set_mode(Mode mode, std::string note, std::string actor) {
+    ModeRecord record{mode, std::move(note), std::move(actor), host_.clock.system_now()};
+    std::string what =
+        fmt::format("{}{}{} by {}", to_string(mode), record.note.empty() ? "" : ": ", record.note, record.actor);
+    auto kept = co_await journal_.set_mode(std::move(record));
+    if (!kept) co_return kept;
+    kLog.info("mode", {{"mode", what}});
+    note_change("anycast.mode", fmt::format("mode {}", to_string(mode)), what);
+    evaluate();
+    co_return Result<void>{};
+}
+
+Awaitable<void> Service::check_now() {
+    co_await checks_.run_all();
+    look();
+}
+
+Awaitable<void> Service::pause(std::chrono::milliseconds time) {
+    pause_timer_.expires_after(time);
+    co_await pause_timer_.async_wait(kAsTuple);
+}
+
+bool Service::bgpd_follows() const {
+    FrrDaemonStatus bgpd = host_.frr.status(FrrDaemon::kBgpd);
+    return bgpd.connected && bgpd.error.empty();
+}
+
+Awaitable<void> Service::withdraw_in_order(SteadyTime deadline) {
+    auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - kStopReserve - host_.clock.steady_now());
+    if (settings_.drain && bgpd_follows() && announcer_.stance() == Stance::kAnnounced) {
+        auto time = std::min(settings_.drain_time, left);
+        announcer_.apply(Stance::kDePreferred);
+        if (time.count() > 0) co_await pause(time);
+    }
+    announcer_.close_gate();
+    if (settings_.gate && bgpd_follows()) co_await pause(kGateGrace);
+    announcer_.apply(Stance::kWithdrawn);
+}
+
+Awaitable<void> Service::stop(SteadyTime deadline) {
+    if (!running_ || std::exchange(stopping_, true)) co_return;
     health_.reset();
-    check_timer_.cancel();
+    frr_.reset();
+    look_timer_.cancel();
+    wake_timer_.cancel();
+    frr_timer_.cancel();
+    bool was_announced = announcer_.stance() != Stance::kWithdrawn;
+    // The lease is refreshed until the end.
+    if (was_announced) co_await withdraw_in_order(deadline);
     refresh_timer_.cancel();
-    bool was_announced = announcer_.announced();
-    announcer_.withdraw();
+    running_ = false;
+    announcer_.release();
+    if (auto removed = platform_.remove_local_path(settings_.address.address()); !removed)
+        kLog.warning("cannot remove the local path", {{"error", removed.error()}});
+    co_await checks_.stop();
+    co_await tasks_.join();
+    if (was_announced) {
+        kLog.info("withdrawn", {{"address", settings_.address.to_string()}, {"reason", "the plugin stops"}});
+        note_change("anycast.withdrawn", "stopped", "the plugin stops");
+    }
+    co_await journal_.stop();
     host_.frr.release(kComponent);
     host_.health.forget(kComponent);
-    if (!was_announced) return;
-    kLog.info("withdrawn", {{"address", settings_.address.to_string()}, {"reason", "the plugin stops"}});
-    host_.events.publish(
-        {"anycast.withdrawn", settings_.address.to_string(), "the plugin stops", {{"reason", "stop"}}, {}, 0});
 }
 
-void Service::check() {
-    if (!running_) return;
-    Verdict verdict = judge(host_.health.conditions(), settings_.required);
-    shared_ = verdict.shared;
-    if (decision_.check(verdict, host_.clock.steady_now())) {
-        since_ = host_.clock.system_now();
-        bool announce = decision_.announce();
-        announce ? announcer_.announce() : announcer_.withdraw();
-        kLog.info(announce ? "announced" : "withdrawn",
-                  {{"address", settings_.address.to_string()}, {"reason", decision_.reason()}});
-        host_.events.publish({announce ? "anycast.announced" : "anycast.withdrawn",
-                              settings_.address.to_string(),
-                              decision_.reason(),
-                              {{"reason", decision_.reason()}},
-                              {},
-                              0});
-    }
-    report_health();
-    arm_check();
-}
-
-void Service::arm_check() {
-    check_timer_.expires_after(settings_.check_interval);
-    check_timer_.async_wait([this](const boost::system::error_code& error) {
-        if (error) return;
+void Service::arm_look() {
+    look_timer_.expires_after(settings_.check_interval);
+    look_timer_.async_wait([this](const boost::system::error_code& error) {
+        if (error || stopping_) return;
         looked_early_ = false;
-        check();
+        look();
+        arm_look();
     });
 }
 
@@ -88,68 +245,38 @@ void Service::arm_refresh() {
     refresh_timer_.expires_after(std::chrono::duration_cast<std::chrono::milliseconds>(settings_.lease) / 3);
     refresh_timer_.async_wait([this](const boost::system::error_code& error) {
         if (error || !running_) return;
-        announcer_.refresh();
+        // Never put back an address that the kernel took because nobody looked after it: check first.
+        if (!stood_still()) announcer_.refresh();
         arm_refresh();
     });
 }
 
-void Service::report_health() {
-    HealthCondition announcement{kComponent, "announcement", HealthScope::kInfo, HealthState::kOk, {}, {}, {}};
-    if (announcer_.announced()) {
-        announcement.message = fmt::format("{} is announced: {}", settings_.address.to_string(), decision_.reason());
-    } else {
-        announcement.state = HealthState::kDegraded;
-        announcement.message = fmt::format("{} is withdrawn: {}", settings_.address.to_string(), decision_.reason());
-        announcement.remedy = "repair what failed; see \"show anycast\"";
+void Service::arm_wake() {
+    auto at = decision_.wake(host_.clock.steady_now());
+    if (!at) {
+        wake_timer_.cancel();
+        return;
     }
-    HealthCondition lease{kComponent, "lease", HealthScope::kInfo, HealthState::kOk, "the kernel takes the lease",
-                          {},         {}};
-    if (!announcer_.error().empty()) {
-        lease.state = HealthState::kFailed;
-        lease.message = announcer_.error();
-        lease.remedy = fmt::format("nett needs CAP_NET_ADMIN and the interface {}", settings_.interface);
-    }
-    host_.health.report(std::move(announcement));
-    host_.health.report(std::move(lease));
+    wake_timer_.expires_after(*at - host_.clock.steady_now());
+    wake_timer_.async_wait([this](const boost::system::error_code& error) {
+        if (!error) evaluate();
+    });
 }
 
-Output Service::show() const {
-    SteadyTime now = host_.clock.steady_now();
-    FrrDaemonStatus bgpd = host_.frr.status(FrrDaemon::kBgpd);
-    json::array checks;
-    for (const HealthCondition& condition : host_.health.conditions()) {
-        bool counts = condition.scope == HealthScope::kLocal &&
-                      (settings_.required.empty() || settings_.required.contains(condition.component));
-        if (!counts) continue;
-        checks.push_back(json::object{{"component", condition.component},
-                                      {"name", condition.name},
-                                      {"state", to_string(condition.state)},
-                                      {"message", condition.message}});
+Awaitable<Result<std::string>> Service::running_config() const {
+    co_return co_await host_.frr.show_text("show running-config");
+}
+
+Awaitable<void> Service::watch_frr_config() {
+    while (!stopping_) {
+        auto text = co_await running_config();
+        if (stopping_) co_return;
+        frr_error_ = text ? std::string() : text.error().to_string();
+        frr_findings_ = text ? missing_in(*text, settings_) : std::vector<FrrFinding>{};
+        report_parts();
+        frr_timer_.expires_after(kFrrConfigInterval);
+        co_await frr_timer_.async_wait(kAsTuple);
     }
-    json::object data{{"address", settings_.address.to_string()},
-                      {"state", announcer_.announced() ? "announced" : "withdrawn"},
-                      {"reason", decision_.reason()},
-                      {"since", to_rfc3339(since_)},
-                      {"interface", settings_.interface},
-                      {"lease_s", settings_.lease.count()},
-                      {"lease_error", announcer_.error()},
-                      {"hold_down_s", decision_.hold_down(now).count()},
-                      {"good_checks", decision_.good_checks()},
-                      {"bad_checks", decision_.bad_checks()}};
-    if (announcer_.announced()) {
-        auto age = std::chrono::duration_cast<std::chrono::milliseconds>(now - announcer_.refreshed());
-        data["refreshed_ms_ago"] = age.count();
-    }
-    if (settings_.gate) {
-        data["gate"] = json::object{{"prefix_list", settings_.gate->list},
-                                    {"sequence", settings_.gate->sequence},
-                                    {"action", announcer_.announced() ? "permit" : "deny"},
-                                    {"in_sync", bgpd.connected && bgpd.in_sync},
-                                    {"error", bgpd.error}};
-    }
-    data["checks"] = std::move(checks);
-    data["shared_troubles"] = json::value_from(shared_);
-    return {std::move(data), {}, {}};
 }
 
 }  // namespace nett::anycast

@@ -2,46 +2,91 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include <boost/asio/steady_timer.hpp>
 
 #include "agent/sdk/plugin.hpp"
 #include "plugins/bgp-anycast/announcer.hpp"
+#include "plugins/bgp-anycast/checks.hpp"
 #include "plugins/bgp-anycast/decision.hpp"
+#include "plugins/bgp-anycast/frr_config.hpp"
+#include "plugins/bgp-anycast/journal.hpp"
+#include "plugins/bgp-anycast/platform.hpp"
+#include "plugins/bgp-anycast/verdict.hpp"
 
 namespace nett::anycast {
 
-// Loop thread only. Timers run from start() to stop().
+// Loop thread only. Timers and tasks run from start() to stop().
 class Service {
 public:
-    explicit Service(const Host& host);
+    Service(const Host& host, Platform platform);
 
     void start(Settings settings);
     void reconfigure(Settings settings);
-    // Withdraws at once. Idempotent.
-    void stop();
+    // Makes less preferred, waits for the drain time, closes the gate, takes the address away. Idempotent.
+    Awaitable<void> stop(SteadyTime deadline);
 
-    // One look at the health. Called by the timer and whenever a condition changes.
-    void check();
+    // One look at the registry. Called by the timer and whenever a condition changes.
+    void look();
+    // Brings the announcement in line with the health, the mode and the time.
+    void evaluate();
+    // An operator's wish: kept across restarts.
+    Awaitable<Result<void>> set_mode(Mode mode, std::string note, std::string actor);
+    // Every check and the registry, now.
+    Awaitable<void> check_now();
+
     Output show() const;
-    bool announced() const { return announcer_.announced(); }
+    Output show_history() const;
+    Awaitable<Result<Output>> show_frr_config() const;
+    Stance stance() const { return decision_.stance(); }
+    bool running() const { return running_; }
 
 private:
-    void arm_check();
+    void arm_look();
     void arm_refresh();
+    void arm_wake();
+    void put_local_path();
+    // True when the agent stood still for longer than the lease: then nothing that was known counts any more.
+    bool stood_still();
+    Health health() const;
+    void carry_out(Stance before);
+    void note_change(std::string event, std::string state, std::string reason);
+    Awaitable<void> withdraw_in_order(SteadyTime deadline);
+    Awaitable<void> pause(std::chrono::milliseconds time);
+    Awaitable<void> watch_frr_config();
+    Awaitable<Result<std::string>> running_config() const;
+    bool bgpd_follows() const;
     void report_health();
+    void report_parts();
+    boost::json::object checks_data() const;
+    boost::json::object actuators_data() const;
 
     const Host& host_;
+    Platform platform_;
     Settings settings_;
-    Decision decision_{2, 2};
+    Decision decision_;
     Announcer announcer_;
+    Checks checks_;
+    Journal journal_;
+    TaskGroup tasks_;
+    CheckTracker local_{2, 2};                    // the registry's local conditions
+    CheckTracker shared_{2, 2, CheckState::kUp};  // its shared ones: well until they are not
+    Verdict verdict_;
     bool running_ = false;
-    bool looked_early_ = false;  // a condition changed since the timer's last check, and was looked at
+    bool stopping_ = false;
+    bool looked_early_ = false;  // a condition changed since the timer's last look, and was looked at
     SystemTime since_{};
-    std::vector<std::string> shared_;
-    asio::steady_timer check_timer_;
+    std::string local_path_error_;
+    std::vector<FrrFinding> frr_findings_;
+    std::string frr_error_ = "not read yet";  // why the running configuration is not known
+    asio::steady_timer look_timer_;
     asio::steady_timer refresh_timer_;
+    asio::steady_timer wake_timer_;
+    asio::steady_timer pause_timer_;
+    asio::steady_timer frr_timer_;
     Subscription health_;
+    Subscription frr_;
 };
 
 }  // namespace nett::anycast

@@ -6,6 +6,9 @@ namespace nett::anycast {
 namespace {
 
 constexpr const char* kNode = "bgp-anycast";
+constexpr const char* kGateId = "gate prefix-list sequence";
+constexpr const char* kDrainId = "drain prefix-list sequence";
+constexpr std::size_t kMaxInterfaceName = 15;  // IFNAMSIZ without its NUL
 
 ConfigCommand command(std::string pattern, std::string help, std::vector<TokenHelp> tokens,
                       std::vector<std::string> keys = {}, std::string default_text = {}) {
@@ -33,11 +36,25 @@ void check_address(const ConfigEntry& entry, std::vector<Diagnostic>& findings) 
     }
 }
 
+void check_lists(const ConfigNode& node, std::vector<Diagnostic>& findings) {
+    for (const char* id : {kGateId, kDrainId}) {
+        const ConfigEntry* entry = node.find(id);
+        if (entry == nullptr || is_plain_name(entry->arg("list"))) continue;
+        findings.push_back(
+            error_at(*entry, "the name of a prefix list consists of letters, digits, \"-\", \"_\" and \".\""));
+    }
+    const ConfigEntry* gate = node.find(kGateId);
+    const ConfigEntry* drain = node.find(kDrainId);
+    if (gate != nullptr && drain != nullptr && gate->arg("list") == drain->arg("list")) {
+        findings.push_back(error_at(*drain, "the gate and the drain need a prefix list each"));
+    }
+}
+
 }  // namespace
 
 std::vector<ConfigCommand> config_commands() {
     const Settings defaults;
-    return {
+    std::vector<ConfigCommand> commands{
         {"",
          "plugin bgp-anycast",
          "Announces an address while this server is healthy",
@@ -46,40 +63,65 @@ std::vector<ConfigCommand> config_commands() {
          kNode,
          {}},
         command("address {prefix:prefix6}", "The anycast address", {{"prefix", "A /128"}}),
-        command("interface {name:word:@interfaces}", "Interface that carries the address", {{"name", "An interface"}},
-                {}, defaults.interface),
-        command("lease {seconds:int:2..60}", "Lifetime of the address in the kernel: how long it outlives this agent",
-                {{"seconds", "Seconds; refreshed three times as often"}}, {}, "3"),
+        command("interface {name:word:@interfaces}", "Existing interface that carries the address",
+                {{"name", "An interface"}}, {}, "a TUN device of the agent's own, which vanishes with it"),
+        command("tun-device {name:word}", "Name of the agent's own TUN device", {{"name", "At most 15 characters"}}, {},
+                defaults.tun_device),
+        command("lease {seconds:int:2..60}",
+                "Lifetime of the address in the kernel: how long it outlives a hanging agent",
+                {{"seconds", "Seconds; refreshed three times as often"}}, {}, std::to_string(defaults.lease.count())),
         command("gate prefix-list {list:word} sequence {number:int:1..4294967295}",
-                "Entry of an IPv6 prefix list of bgpd that follows the decision",
+                "Entry of an IPv6 prefix list of bgpd that lets the address out",
                 {{"gate", "The fastest way to withdraw"},
                  {"list", "Name of the prefix list"},
                  {"number", "Sequence number of the entry"}},
                 {}, "none"),
+        command("drain prefix-list {list:word} sequence {number:int:1..4294967295}",
+                "Entry of an IPv6 prefix list of bgpd that makes the address less preferred (RFC 8326)",
+                {{"drain", "GRACEFUL_SHUTDOWN, by a route map that matches the list"},
+                 {"list", "Name of the prefix list"},
+                 {"number", "Sequence number of the entry"}},
+                {}, "none"),
+        command("drain-time {milliseconds:int:0..8000}",
+                "How long it is only less preferred before maintenance or a stop withdraws it",
+                {{"milliseconds", "Milliseconds"}}, {}, std::to_string(defaults.drain_time.count())),
         command("require {component:word}", "Health component whose local conditions must not fail",
                 {{"component", "metadata"}}, {"component"}, "every component that has local conditions"),
-        command("check-interval {milliseconds:int:50..60000}", "Time between two looks at the health",
-                {{"milliseconds", "Milliseconds"}}, {}, "500"),
-        command("rise {checks:int:1..100}", "Good checks in a row before it is announced",
-                {{"checks", "Number of checks"}}, {}, "2"),
-        command("fall {checks:int:1..100}", "Bad checks in a row before it is withdrawn",
-                {{"checks", "Number of checks"}}, {}, "2"),
+        command("check-interval {milliseconds:int:50..60000}", "Time between two looks at the agent's own health",
+                {{"milliseconds", "Milliseconds"}}, {}, std::to_string(defaults.check_interval.count())),
+        command("rise {checks:int:1..100}", "Good looks in a row before it is announced", {{"checks", "Number"}}, {},
+                std::to_string(defaults.rise)),
+        command("fall {checks:int:1..100}", "Bad looks in a row before it is withdrawn", {{"checks", "Number"}}, {},
+                std::to_string(defaults.fall)),
+        command("dry-run", "Decide and say so, and announce nothing", {}, {}, "off"),
     };
+    for (ConfigCommand& one : check_commands(kNode)) commands.push_back(std::move(one));
+    return commands;
 }
 
 Settings settings_of(const ConfigNode& node) {
     Settings settings;
     if (const ConfigEntry* entry = node.find("address")) settings.address = entry->prefix("prefix");
-    settings.interface = node.text("interface", "name", settings.interface);
+    settings.interface = node.text("interface", "name", "");
+    settings.tun_device = node.text("tun-device", "name", settings.tun_device);
     settings.lease = std::chrono::seconds(node.integer("lease", "seconds", settings.lease.count()));
-    if (const ConfigEntry* entry = node.find("gate prefix-list sequence")) {
-        settings.gate = Gate{entry->arg("list"), static_cast<std::uint32_t>(entry->integer("number"))};
-    }
+    auto list_entry = [&](const char* id) -> std::optional<ListEntry> {
+        const ConfigEntry* entry = node.find(id);
+        if (entry == nullptr) return std::nullopt;
+        return ListEntry{entry->arg("list"), static_cast<std::uint32_t>(entry->integer("number"))};
+    };
+    settings.gate = list_entry(kGateId);
+    settings.drain = list_entry(kDrainId);
+    auto milliseconds = [&](const char* id, std::chrono::milliseconds fallback) {
+        return std::chrono::milliseconds(node.integer(id, "milliseconds", fallback.count()));
+    };
+    settings.drain_time = milliseconds("drain-time", settings.drain_time);
     for (const ConfigEntry* entry : node.all("require")) settings.required.insert(entry->arg("component"));
-    settings.check_interval =
-        std::chrono::milliseconds(node.integer("check-interval", "milliseconds", settings.check_interval.count()));
+    settings.check_interval = milliseconds("check-interval", settings.check_interval);
     settings.rise = static_cast<int>(node.integer("rise", "checks", settings.rise));
     settings.fall = static_cast<int>(node.integer("fall", "checks", settings.fall));
+    settings.dry_run = node.has("dry-run");
+    for (const ConfigEntry* entry : node.all("check")) settings.checks.push_back(check_settings_of(*entry));
     return settings;
 }
 
@@ -99,12 +141,29 @@ std::vector<Diagnostic> validate(const ConfigEntry& plugin, const CheckEnvironme
         if (!exists && environment.ports_may_be_missing) findings.push_back(warning_at(*entry, message));
         if (!exists && !environment.ports_may_be_missing) findings.push_back(error_at(*entry, message));
     }
-    if (const ConfigEntry* entry = node.find("gate prefix-list sequence");
-        entry != nullptr && !is_plain_name(entry->arg("list"))) {
+    check_lists(node, findings);
+    if (const ConfigEntry* entry = node.find("tun-device");
+        entry != nullptr && (entry->arg("name").size() > kMaxInterfaceName || !is_plain_name(entry->arg("name")))) {
         findings.push_back(
-            error_at(*entry, "the name of a prefix list consists of letters, digits, \"-\", \"_\" and \".\""));
+            error_at(*entry, "the name of a device has at most 15 letters, digits, \"-\", \"_\" and \".\""));
+    }
+    for (const ConfigEntry* check : node.all("check")) {
+        for (Diagnostic& finding : validate_check(*check)) findings.push_back(std::move(finding));
     }
     return findings;
+}
+
+Cleanup cleanup_of(const ConfigNode& node) {
+    Settings settings = settings_of(node);
+    Cleanup cleanup;
+    if (!node.has("address")) return cleanup;
+    InterfaceAddress address{settings.address.address(), settings.address.length()};
+    // The TUN device is gone with the agent; where there was none the address was on kFallbackInterface.
+    cleanup.addresses.push_back({settings.interface.empty() ? kFallbackInterface : settings.interface, address});
+    for (const auto& entry : {settings.gate, settings.drain}) {
+        if (entry) cleanup.entries.push_back({entry->list, entry->sequence, false, settings.address});
+    }
+    return cleanup;
 }
 
 }  // namespace nett::anycast

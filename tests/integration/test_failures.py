@@ -89,4 +89,4 @@ def test_an_ordered_stop_takes_the_address_off_the_host(world):
     world.home.stop()
     assert world.home.process.exit_status() == 0
     wait.until("both ToRs have moved to meta-2", lambda: all(world.fabric.anycast_next_hop(tor) == "fab-meta-2" for tor in TORS), within=2)
-    assert frr.META not in world.lab.nodes["meta-1"].ip("address", "show", "dev", "lo")
+    assert frr.META not in world.lab.nodes["meta-1"].ip("address", "show")

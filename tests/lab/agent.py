@@ -34,9 +34,9 @@ plugin metadata
 !
 plugin bgp-anycast
  address {frr.META}/128
- interface lo
  lease {LEASE_SECONDS}
  gate prefix-list {frr.GATE} sequence 5
+ drain prefix-list {frr.DRAIN} sequence 5
  require metadata
 !
 plugin redfish

@@ -7,6 +7,7 @@ from . import wait
 
 META = "2001:db8:ffff::1"
 GATE = "NETT-ANYCAST"
+DRAIN = "NETT-DRAIN"
 # Private AS numbers (RFC 6996): one for each node, so that every session is external.
 _FIRST_AS = 4_200_000_001
 _DAEMONS = ("mgmtd", "zebra", "staticd", "bgpd")
@@ -67,12 +68,14 @@ def meta_config(name, number, fabric_interfaces, less_preferred):
 
     The gate begins closed: the agent adds `seq 5 permit` to {GATE} and takes it away. Its last entry denies, because FRR
     lets everything pass a prefix-list without entries.
+    In a drain it adds an entry to {DRAIN} too, whose route map adds the community GRACEFUL_SHUTDOWN (RFC 8326).
     `less_preferred` lengthens the AS path: until agents share their state only one of them knows the machines, so
     the fabric must prefer one metadata host, always the same, and must not spread over both.
     """
     head, router = _common(name, number)
     prepend = f" set as-path prepend {_FIRST_AS + number} {_FIRST_AS + number}\n" if less_preferred else ""
     return f"""{head}ipv6 prefix-list {GATE} seq 1000 deny any
+ipv6 prefix-list {DRAIN} seq 1000 deny any
 ipv6 prefix-list METADATA seq 5 permit {META}/128
 ipv6 prefix-list BOOTSTRAP seq 5 permit 2001:db8:b000::/48 ge 56 le 56
 !
@@ -80,6 +83,10 @@ route-map METADATA permit 10
  match ipv6 address prefix-list METADATA
 !
 route-map TO-FABRIC permit 10
+ match ipv6 address prefix-list {DRAIN}
+ set community graceful-shutdown additive
+{prepend}!
+route-map TO-FABRIC permit 20
 {prepend}!
 {router}{_neighbors(fabric_interfaces)} address-family ipv6 unicast
   redistribute connected route-map METADATA

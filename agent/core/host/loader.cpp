@@ -64,7 +64,7 @@ Result<LoadedPlugin> load_plugin(const std::string& path) {
         return refuse(path, Code::kInvalidArgument, fmt::format("exports no \"{}\": not a nett plugin", kPluginSymbol));
     }
     NETT_TRY(check_descriptor(*descriptor, path));
-    return LoadedPlugin{descriptor, path};
+    return LoadedPlugin{descriptor, path, reinterpret_cast<CleanupFunction>(::dlsym(handle, kCleanupSymbol))};
 }
 
 Result<PluginSet> load_plugins(const std::string& directory) {

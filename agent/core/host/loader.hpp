@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/sdk/cleanup.hpp"
 #include "agent/sdk/plugin.hpp"
 #include "agent/sdk/result.hpp"
 
@@ -12,6 +13,7 @@ namespace nett {
 struct LoadedPlugin {
     const PluginDescriptor* descriptor = nullptr;  // lives in the shared object, which is never closed
     std::string path;
+    CleanupFunction cleanup = nullptr;  // null: nothing of it can outlive the agent
 };
 
 // Loads one plugin. Each way of refusing has its own message: not a shared object, no `nett_plugin`, wrong magic,
