@@ -3,154 +3,116 @@
 #include <exception>
 #include <utility>
 
-#include <openssl/err.h>
-#include <openssl/ssl.h>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/post.hpp>
-#include <boost/asio/ssl/context.hpp>
-#include <boost/asio/ssl/stream.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
 
-#include "plugins/metadata/http_session.hpp"
 #include "plugins/metadata/limits.hpp"
 
 namespace nett::metadata {
 
-namespace {
-
-namespace ssl = asio::ssl;
-using Socket = boost::asio::ip::tcp::socket;
-using boost::system::error_code;
-
-// Asio's context owns what it is given: give it a reference of its own.
-ssl::context context_of(const TlsContext& tls) {
-    SSL_CTX_up_ref(tls.context.get());
-    return ssl::context(tls.context.get());
+Connection::Connection(std::shared_ptr<Server> server, boost::asio::ip::tcp::socket socket,
+                       std::shared_ptr<const TlsContext> tls, bool shed, Peer peer)
+    : server_(std::move(server)),
+      tls_(std::move(tls)),
+      stream_(std::move(socket), tls_ ? tls_->context.get() : nullptr),
+      session_{server_->handler_, server_->clock_, server_->counters_} {
+    session_.peer = std::move(peer);
+    session_.shed = shed;
 }
 
-}  // namespace
+void Connection::spawn(asio::any_io_executor io) {
+    auto self = shared_from_this();
+    asio::co_spawn(io, run(), [self](std::exception_ptr failure) { self->ended(failure); });
+}
 
-// What connections have in common, whatever stream carries them.
-class SessionConnection : public Connection, public std::enable_shared_from_this<SessionConnection> {
-public:
-    void spawn() {
-        auto self = shared_from_this();
-        asio::co_spawn(tcp().get_executor(), run(), [self](std::exception_ptr failure) { self->ended(failure); });
+void Connection::finish() {
+    session_.stopping = true;
+    if (session_.idle) stream_.stop_reading();
+}
+
+void Connection::cut() {
+    stream_.interrupt();
+}
+
+void Connection::expire(SteadyTime now) {
+    const auto deadline = session_.deadline.load(std::memory_order_relaxed);
+    if (deadline == 0 || now.time_since_epoch().count() < deadline || expired_.exchange(true)) return;
+    Counters::add(server_->counters_.timeouts);
+    cut();
+}
+
+Awaitable<void> Connection::run() {
+    const bool secured = co_await handshake();
+    if (!secured || !accept_peer()) co_return;
+    const auto end = co_await serve_requests(stream_, session_);
+    if (end == SessionEnd::kBroken || expired_) {
+        stream_.abort();
+        co_return;
     }
+    stream_.say_goodbye();
+    if (end == SessionEnd::kRefused) co_await linger();
+}
 
-    void finish() override {
-        asio::post(tcp().get_executor(), [self = shared_from_this()] {
-            self->session_.stopping = true;
-            if (self->session_.idle) self->tcp().cancel();
-        });
-    }
-    void cut() override {
-        asio::post(tcp().get_executor(), [self = shared_from_this()] { self->tcp().close(); });
-    }
-
-protected:
-    SessionConnection(std::shared_ptr<Server> server, std::uint64_t id, bool shed, Peer peer)
-        : server_(std::move(server)),
-          id_(id),
-          session_{server_->handler_, server_->clock_, server_->counters_,
-                   [this](auto timeout) { tcp().expires_after(timeout); }} {
-        session_.peer = std::move(peer);
-        session_.shed = shed;
-    }
-
-    virtual boost::beast::tcp_stream& tcp() = 0;
-    virtual Awaitable<void> run() = 0;
-
-    void note_failed_handshake(const error_code& error) {
-        ERR_clear_error();
-        if (error == boost::beast::error::timeout) Counters::add(server_->counters_.timeouts);
-        Counters::add(server_->counters_.handshakes_failed);
-        const auto held = server_->handshake_log_.admit(server_->clock_.steady_now());
-        if (!held) return;
-        server_->log_.info(
-            "TLS handshake failed",
-            {{"source", session_.peer.source.to_string()}, {"error", error.message()}, {"suppressed", *held}});
-    }
-
-    void ended(std::exception_ptr failure) {
-        if (failure) server_->log_.error("a connection ended by an exception; please report it");
-        error_code ignored;
-        tcp().socket().close(ignored);
-        server_->admission_.leave(session_.peer.source);
-        server_->remove(id_);
-        server_->end_task();
-    }
-
-    std::shared_ptr<Server> server_;
-    const std::uint64_t id_;
-    HttpSession session_;
-};
-
-class TlsConnection final : public SessionConnection {
-public:
-    TlsConnection(std::shared_ptr<Server> server, Socket socket, std::uint64_t id, const TlsContext& tls, bool shed,
-                  Peer peer)
-        : SessionConnection(std::move(server), id, shed, std::move(peer)),
-          mutual_(tls.mutual),
-          context_(context_of(tls)),
-          stream_(std::move(socket), context_) {}
-
-private:
-    boost::beast::tcp_stream& tcp() override { return stream_.next_layer(); }
-
-    Awaitable<void> run() override {
-        session_.arm(kHandshakeTimeout);
-        auto [handshake_error] = co_await stream_.async_handshake(ssl::stream_base::server, detail::kAsTuple);
-        if (handshake_error) {
-            note_failed_handshake(handshake_error);
-            co_return;
+Awaitable<bool> Connection::handshake() {
+    if (!tls_) co_return true;
+    session_.arm(kHandshakeTimeout);
+    for (;;) {
+        const auto attempt = stream_.try_handshake();
+        if (attempt.error) {
+            const auto reason = handshake_failure(stream_.native_handle(), attempt.error);
+            note_failed_handshake(expired_ ? "timeout" : reason);
+            co_return false;
         }
-        if (mutual_) {
-            auto subject = peer_subject(stream_.native_handle());
-            if (!subject) co_return;
-            session_.peer.subject = std::move(*subject);
+        if (attempt.want == Want::kNothing) co_return true;
+        const bool ready = co_await stream_.ready(attempt.want);
+        if (!ready || expired_) {
+            note_failed_handshake("timeout");
+            co_return false;
         }
-        const bool orderly = co_await serve_requests(stream_, session_);
-        if (!orderly) co_return;
-        session_.arm(kShutdownTimeout);
-        co_await stream_.async_shutdown(detail::kAsTuple);
     }
+}
 
-    const bool mutual_;
-    ssl::context context_;
-    ssl::stream<boost::beast::tcp_stream> stream_;
-};
-
-class PlainConnection final : public SessionConnection {
-public:
-    PlainConnection(std::shared_ptr<Server> server, Socket socket, std::uint64_t id, bool shed, Peer peer)
-        : SessionConnection(std::move(server), id, shed, std::move(peer)), stream_(std::move(socket)) {}
-
-private:
-    boost::beast::tcp_stream& tcp() override { return stream_; }
-
-    Awaitable<void> run() override {
-        const bool orderly = co_await serve_requests(stream_, session_);
-        error_code ignored;
-        if (orderly) stream_.socket().shutdown(Socket::shutdown_send, ignored);
+// A resumed session is not verified by the handshake: its certificate must still be what it was.
+bool Connection::accept_peer() {
+    if (!tls_) return true;
+    auto subject = tls_->verified_peer(stream_.native_handle(), server_->clock_.system_now());
+    if (!subject) {
+        note_failed_handshake(subject.error().message);
+        return false;
     }
+    session_.peer.subject = std::move(*subject);
+    Counters::add(is_resumed(stream_.native_handle()) ? server_->counters_.handshakes_resumed
+                                                      : server_->counters_.handshakes_full);
+    return true;
+}
 
-    boost::beast::tcp_stream stream_;
-};
-
-std::shared_ptr<Connection> Connection::start(std::shared_ptr<Server> server, Socket socket, std::uint64_t id,
-                                              bool shed, Peer peer) {
-    const auto tls = server->tls();
-    server->begin_task();
-    std::shared_ptr<SessionConnection> connection;
-    if (tls) {
-        connection =
-            std::make_shared<TlsConnection>(std::move(server), std::move(socket), id, *tls, shed, std::move(peer));
-    } else {
-        connection = std::make_shared<PlainConnection>(std::move(server), std::move(socket), id, shed, std::move(peer));
+// Closing with unread bytes would reset the connection, and the peer might lose the answer that says why.
+Awaitable<void> Connection::linger() {
+    session_.arm(kLingerTimeout);
+    for (std::size_t left = kLingerBytes; left > 0;) {
+        const auto attempt = stream_.try_discard(left);
+        if (attempt.error) co_return;
+        left -= attempt.bytes;
+        if (attempt.want == Want::kNothing) continue;
+        const bool ready = co_await stream_.ready(attempt.want);
+        if (!ready) co_return;
     }
-    connection->spawn();
-    return connection;
+}
+
+void Connection::note_failed_handshake(const std::string& reason) {
+    Counters::add(server_->counters_.handshakes_failed);
+    server_->counters_.refusals.count(reason);
+    const auto held = server_->handshake_log_.admit(server_->clock_.steady_now());
+    if (!held) return;
+    server_->log_.info("TLS handshake failed",
+                       {{"source", session_.peer.source.to_string()}, {"reason", reason}, {"suppressed", *held}});
+}
+
+void Connection::ended(std::exception_ptr failure) {
+    if (failure) server_->log_.error("a connection ended by an exception; please report it");
+    server_->remove(*this);  // from here on nobody else touches the socket
+    stream_.close();
+    server_->admission_.leave(session_.peer.source);
+    server_->end_task();
 }
 
 }  // namespace nett::metadata

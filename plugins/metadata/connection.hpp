@@ -1,27 +1,46 @@
-// One accepted connection: TLS handshake, requests, orderly end. Only server.cpp and connection.cpp know it.
+// One accepted connection: TLS handshake if any, requests, orderly end. Only server.cpp and connection.cpp know it.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <memory>
 
 #include "agent/sdk/asio.hpp"
+#include "plugins/metadata/http_session.hpp"
 #include "plugins/metadata/server.hpp"
+#include "plugins/metadata/tls_stream.hpp"
 
 namespace nett::metadata {
 
-// Everything but the two requests below happens on the connection's strand.
-class Connection {
+// One coroutine on the io pool does everything; there is no strand and no timer. Other threads only shut the socket
+// down, under the server's lock (Server::with_connections), which the connection takes before it closes the socket.
+class Connection : public std::enable_shared_from_this<Connection> {
 public:
-    // `socket` has its strand as executor. Starts at once; holds `server` until it ends.
-    static std::shared_ptr<Connection> start(std::shared_ptr<Server> server, boost::asio::ip::tcp::socket socket,
-                                             std::uint64_t id, bool shed, Peer peer);
-    virtual ~Connection() = default;
+    Connection(std::shared_ptr<Server> server, boost::asio::ip::tcp::socket socket,
+               std::shared_ptr<const TlsContext> tls, bool shed, Peer peer);
 
-    // Any thread: close now if idle, else after the answer under way.
-    virtual void finish() = 0;
-    // Any thread: close now.
-    virtual void cut() = 0;
+    // Starts at once; holds itself and the server until it ends.
+    void spawn(asio::any_io_executor io);
+
+    // Any thread, under the server's lock. Closes now if idle, else after the answer under way.
+    void finish();
+    // The same: closes now.
+    void cut();
+    // The same: cuts when what is under way should have ended by now.
+    void expire(SteadyTime now);
+
+private:
+    Awaitable<void> run();
+    Awaitable<bool> handshake();
+    Awaitable<void> linger();
+    bool accept_peer();
+    void note_failed_handshake(const std::string& reason);
+    void ended(std::exception_ptr failure);
+
+    std::shared_ptr<Server> server_;
+    std::shared_ptr<const TlsContext> tls_;  // none: plain HTTP
+    TlsStream stream_;
+    HttpSession session_;
+    std::atomic<bool> expired_{false};
 };
 
 }  // namespace nett::metadata

@@ -1,23 +1,15 @@
-// The request loop of one connection, on any stream: TLS in the server, beast::test::stream in tests. Includes Beast:
-// for connection.cpp and tests only.
+// The request loop of one connection, on any stream with TlsStream's attempts: TLS in the server, memory in tests.
 #pragma once
 
-#include <algorithm>
+#include <atomic>
 #include <chrono>
-#include <functional>
+#include <memory>
 #include <string>
 #include <utility>
-#include <vector>
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/buffer.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/asio/write.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/http/empty_body.hpp>
-#include <boost/beast/http/error.hpp>
-#include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/read.hpp>
 
 #include "agent/sdk/asio.hpp"
 #include "agent/sdk/clock.hpp"
@@ -25,154 +17,141 @@
 #include "plugins/metadata/http.hpp"
 #include "plugins/metadata/http_handler.hpp"
 #include "plugins/metadata/limits.hpp"
+#include "plugins/metadata/outgoing.hpp"
+#include "plugins/metadata/request_parser.hpp"
+#include "plugins/metadata/tls_stream.hpp"
 
 namespace nett::metadata {
 
-// What the loop needs besides its stream. Belongs to the connection and is used on its strand only.
+// What the loop needs besides its stream. Belongs to the connection; the atomics are seen by other threads.
 struct HttpSession {
     const RequestHandler& handle;
     const Clock& clock;
     Counters& counters;
-    std::function<void(std::chrono::steady_clock::duration)> arm;  // the deadline of the I/O that follows
     Peer peer = {};
-    bool shed = false;      // answer 503 and close
-    bool stopping = false;  // close after the answer under way
-    bool idle = false;      // waiting for a request
+    bool shed = false;                          // answer 503 and close
+    std::atomic<bool> stopping{false};          // close after the answer under way
+    std::atomic<bool> idle{false};              // waiting for a request
+    std::atomic<SteadyTime::rep> deadline = 0;  // of the I/O under way, in the clock's ticks; 0: none
+
+    void arm(SteadyTime::duration timeout) {
+        deadline.store((clock.steady_now() + timeout).time_since_epoch().count(), std::memory_order_relaxed);
+    }
+    void disarm() { deadline.store(0, std::memory_order_relaxed); }
+};
+
+// How the loop ended.
+enum class SessionEnd {
+    kOrderly,  // at the peer's wish: nothing is unread
+    kRefused,  // an answer was sent, and unread bytes may be left
+    kBroken,   // gone, stalled, or an answer broken off
 };
 
 namespace detail {
 
-namespace http = boost::beast::http;
-using RequestParser = http::request_parser<http::empty_body>;
-inline constexpr auto kAsTuple = asio::as_tuple(asio::use_awaitable);
-
-inline Request request_of(const RequestParser& parser) {
-    const auto& message = parser.get();
-    const auto field = [&](http::field name) {
-        const auto value = message[name];
-        return std::string(value.data(), value.size());
-    };
-    Request request;
-    request.method = message.method() == http::verb::get    ? Method::kGet
-                     : message.method() == http::verb::head ? Method::kHead
-                                                            : Method::kOther;
-    const auto target = message.target();
-    request.target.assign(target.data(), target.size());
-    request.if_match = field(http::field::if_match);
-    request.if_none_match = field(http::field::if_none_match);
-    request.if_range = field(http::field::if_range);
-    request.range = field(http::field::range);
-    return request;
+// Nothing is kept in it across a wait, so one is enough for all connections of a thread.
+inline char* scratch_buffer() {
+    thread_local const auto buffer = std::make_unique<char[]>(kFileBufferBytes);
+    return buffer.get();
 }
 
-// The answer to bytes that are no request; status 0: nothing was asked, or nobody listens any more.
-inline Response response_to(const boost::system::error_code& error, bool received_bytes) {
-    if (error == http::error::header_limit || error == http::error::buffer_overflow) {
-        return plain(431, Outcome::kBadRequest, "header too large");
-    }
-    const bool syntax = error.category() == http::make_error_code(http::error::bad_method).category() &&
-                        error != http::error::end_of_stream && error != http::error::partial_message;
-    if (syntax && received_bytes) return plain(400, Outcome::kBadRequest, "bad request");
-    Response nothing;
-    nothing.status = 0;
-    return nothing;
-}
-
-inline bool has_body(const RequestParser& parser) {
-    const auto length = parser.content_length();
-    return parser.chunked() || (length && *length > 0);
-}
-
+// Sends an answer as fast as the peer takes it. False when the peer stalls or is gone, or the file cannot be read.
 template <typename Stream>
-Awaitable<bool> send_text(Stream& stream, HttpSession& session, const std::string& text) {
-    session.arm(kWriteTimeout);
-    const auto bytes = asio::buffer(text);
-    auto [error, sent] = co_await asio::async_write(stream, bytes, kAsTuple);
-    Counters::add(session.counters.bytes_sent, sent);
-    co_return !error;
-}
-
-// Sends a window of the answer's file through one fixed buffer. False when the peer stalls or is gone, or the file
-// cannot be read: the announced length can then only be broken off by closing.
-template <typename Stream>
-Awaitable<bool> send_window(Stream& stream, HttpSession& session, const Response& response, ByteRange window) {
-    const OpenFile& file = *response.file;
-    std::vector<char> buffer(std::min<std::uint64_t>(kFileBufferBytes, window.count));
-    while (window.count > 0) {
-        const auto wanted = std::min<std::uint64_t>(buffer.size(), window.count);
-        const auto got = file.read_at(window.first, buffer.data(), wanted);
-        if (!got || *got == 0) co_return false;
-        session.arm(kWriteTimeout);
-        const auto chunk = asio::buffer(buffer.data(), *got);
-        auto [error, sent] = co_await asio::async_write(stream, chunk, kAsTuple);
-        Counters::add(session.counters.bytes_sent, sent);
-        if (error) co_return false;
-        if (response.on_sent) response.on_sent({window.first, *got});
-        window.first += *got;
-        window.count -= *got;
+Awaitable<bool> send(Stream& stream, HttpSession& session, const Outgoing& outgoing, std::uint64_t offset, Want want) {
+    std::uint64_t since_yield = 0;
+    while (offset < outgoing.size()) {
+        if (want != Want::kNothing) {
+            session.arm(kWriteTimeout);
+            const bool ready = co_await stream.ready(want);
+            if (!ready) co_return false;
+            since_yield = 0;
+        } else if (since_yield >= kTurnBytes) {
+            // A fast reader of a large file must not keep the others of this thread waiting.
+            co_await asio::post(asio::use_awaitable);
+            since_yield = 0;
+        }
+        char* const buffer = scratch_buffer();
+        const auto filled = outgoing.fill(offset, buffer, kFileBufferBytes);
+        if (!filled) co_return false;
+        const auto attempt = stream.try_write(buffer, *filled);
+        if (attempt.error) co_return false;
+        Counters::add(session.counters.bytes_sent, attempt.bytes);
+        outgoing.report(offset, attempt.bytes);
+        offset += attempt.bytes;
+        since_yield += attempt.bytes;
+        want = attempt.want;
     }
     co_return true;
 }
 
+// The whole answer at once, as most are small and sockets have room; else send() goes on where this stopped.
 template <typename Stream>
-Awaitable<bool> send_file(Stream& stream, HttpSession& session, const Response& response) {
-    if (response.parts.empty()) {
-        const auto window = response.window.value_or(ByteRange{0, response.file_size});
-        co_return co_await send_window(stream, session, response, window);
-    }
-    for (const auto& part : response.parts) {
-        if (!co_await send_text(stream, session, part.head)) co_return false;
-        if (!co_await send_window(stream, session, response, part.window)) co_return false;
-    }
-    co_return co_await send_text(stream, session, response.end);
+Awaitable<bool> answer(Stream& stream, HttpSession& session, const Response& response, bool head_only,
+                       bool keep_alive) {
+    session.counters.count(response.outcome);
+    const Outgoing outgoing(response, head_only, keep_alive, session.clock.system_now());
+    co_return co_await send(stream, session, outgoing, 0, Want::kNothing);
 }
 
+// Receives into `input` what is there; waits when nothing is. False: there will be nothing more.
 template <typename Stream>
-Awaitable<bool> send(Stream& stream, HttpSession& session, const Response& response, bool head_only, bool keep_alive) {
-    session.counters.count(response.outcome);
-    std::string head = render_head(response, keep_alive, session.clock.system_now());
-    const bool with_body = !head_only && response.status != 304;
-    if (with_body && !response.file) head += response.body;
-    if (!co_await send_text(stream, session, head)) co_return false;
-    if (!with_body || !response.file) co_return true;
-    co_return co_await send_file(stream, session, response);
+Awaitable<bool> receive(Stream& stream, std::string& input) {
+    // After an answer there is rarely a next request already: waiting first saves a read in vain.
+    Want want = stream.has_pending() ? Want::kNothing : Want::kRead;
+    for (;;) {
+        if (want != Want::kNothing) {
+            const bool ready = co_await stream.ready(want);
+            if (!ready) co_return false;
+        }
+        char* const buffer = scratch_buffer();
+        const auto attempt = stream.try_read(buffer, kFileBufferBytes);
+        if (attempt.bytes > 0) {
+            input.append(buffer, attempt.bytes);
+            co_return true;
+        }
+        if (attempt.error) co_return false;
+        want = attempt.want;
+    }
 }
 
 }  // namespace detail
 
-// Serves requests until the peer or this side ends it. True: an orderly end, the stream may be shut down cleanly.
+// Serves requests until the peer or this side ends it.
 template <typename Stream>
-Awaitable<bool> serve_requests(Stream& stream, HttpSession& session) {
-    namespace http = boost::beast::http;
-    boost::beast::flat_buffer buffer(2 * kMaxHeaderBytes);
+Awaitable<SessionEnd> serve_requests(Stream& stream, HttpSession& session) {
+    std::string input;  // received and not yet answered
     Conversation conversation;
     for (;;) {
-        detail::RequestParser parser;
-        parser.header_limit(kMaxHeaderBytes);
-        session.arm(kIdleTimeout);
-        session.idle = true;
-        auto [error, received] = co_await http::async_read_header(stream, buffer, parser, detail::kAsTuple);
-        session.idle = false;
-        if (error) {
-            auto answer = detail::response_to(error, buffer.size() > 0 || received > 0);
-            if (answer.status == 0) co_return error == http::error::end_of_stream;
-            co_return co_await detail::send(stream, session, answer, false, false);
+        auto head = parse_head(input);
+        if (head.kind == ParsedHead::Kind::kIncomplete) {
+            if (input.empty()) session.arm(kIdleTimeout);  // one deadline for a whole head, however it drips in
+            session.idle = true;
+            // Whoever sets `stopping` looks at `idle` after that: one of both sees the other.
+            if (session.stopping) co_return SessionEnd::kOrderly;
+            const bool received = co_await detail::receive(stream, input);
+            session.idle = false;
+            if (!received) co_return input.empty() ? SessionEnd::kOrderly : SessionEnd::kBroken;
+            continue;
         }
-        if (detail::has_body(parser)) {
-            auto answer = plain(413, Outcome::kBadRequest, "no request bodies");
-            co_return co_await detail::send(stream, session, answer, false, false);
+        if (head.kind == ParsedHead::Kind::kRefused) {
+            const bool sent = co_await detail::answer(stream, session, head.refusal, false, false);
+            co_return sent ? SessionEnd::kRefused : SessionEnd::kBroken;
         }
-        Request request = detail::request_of(parser);
-        const bool head_only = request.method == Method::kHead;
+        input.erase(0, head.bytes);
+        if (input.empty()) input = std::string();  // an idle connection keeps no buffer
+        const bool head_only = head.request.method == Method::kHead;
         if (session.shed) {
-            auto answer = plain(503, Outcome::kShed, "too many connections");
-            co_return co_await detail::send(stream, session, answer, head_only, false);
+            const auto busy = plain(503, Outcome::kShed, "too many connections");
+            const bool sent = co_await detail::answer(stream, session, busy, head_only, false);
+            co_return sent ? SessionEnd::kRefused : SessionEnd::kBroken;
         }
         // Nobody reads here while the answer is made; its own waits (the store) are bounded.
-        auto response = co_await session.handle(std::move(request), session.peer, conversation);
-        const bool keep_alive = parser.get().keep_alive() && !session.stopping;
-        const bool sent = co_await detail::send(stream, session, response, head_only, keep_alive);
-        if (!sent || !keep_alive || session.stopping) co_return sent;
+        session.disarm();
+        const auto response = co_await session.handle(std::move(head.request), session.peer, conversation);
+        const bool keep_alive = head.keep_alive && !session.stopping;
+        const bool sent = co_await detail::answer(stream, session, response, head_only, keep_alive);
+        if (!sent) co_return SessionEnd::kBroken;
+        if (!keep_alive) co_return SessionEnd::kRefused;
     }
 }
 

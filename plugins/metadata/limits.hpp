@@ -13,13 +13,17 @@ using namespace std::chrono_literals;
 inline constexpr std::uint32_t kMaxHeaderBytes = 8 * 1024;
 // A UUID has 36 characters, a set's or file's name rarely more than 80.
 inline constexpr std::size_t kMaxSegmentBytes = 128;
-// One connection's read buffer and file window; 64 KiB are four full TLS records.
+// The buffer of an io thread for what it reads or sends now: four full TLS records, and it stays in the L2 cache.
 inline constexpr std::size_t kFileBufferBytes = 64 * 1024;
+// One connection's bytes before another one of the thread has its turn: about half a millisecond of encryption.
+inline constexpr std::uint64_t kTurnBytes = 1024 * 1024;
 
 inline constexpr auto kHandshakeTimeout = 10s;  // iPXE under TCG needs 1.5 s for its part of a P-256 handshake
 inline constexpr auto kIdleTimeout = 30s;       // between two requests of a connection, and for one whole header
-inline constexpr auto kWriteTimeout = 30s;      // no progress with the last kFileBufferBytes
-inline constexpr auto kShutdownTimeout = 2s;    // for the peer's close_notify
+inline constexpr auto kWriteTimeout = 30s;      // the socket takes nothing
+inline constexpr auto kLingerTimeout = 2s;      // for the peer to read the last answer and close
+inline constexpr std::size_t kLingerBytes = 256 * 1024;  // of a refused request's rest, dropped meanwhile
+inline constexpr auto kSweepInterval = 500ms;            // how late a deadline may be noticed
 
 inline constexpr int kDefaultMaxConnections = 4096;
 // Counted by /64, because a host may take any address of its link's prefix. With prefix-per-port that is one machine.
@@ -50,6 +54,10 @@ inline constexpr auto kRehashPause = std::chrono::hours(1);  // between two pass
 
 inline constexpr std::size_t kSquashfsCacheBytes = 16 * 1024 * 1024;
 inline constexpr std::size_t kMaxPemBytes = 1024 * 1024;
+// Client certificates verified lately: half a KiB each, and more than the tenants of a fabric have images.
+inline constexpr std::size_t kMaxKnownClients = 4096;
+// Different reasons of refused handshakes that are counted apart; OpenSSL knows a few hundred, a peer meets a dozen.
+inline constexpr std::size_t kMaxRefusalReasons = 32;
 
 inline constexpr auto kHealthInterval = 5s;
 inline constexpr auto kCertificateWarning = std::chrono::hours(7 * 24);

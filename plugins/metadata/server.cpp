@@ -29,6 +29,7 @@ using boost::system::error_code;
 constexpr int kBacklog = 1024;                                 // capped by net.core.somaxconn
 constexpr auto kAcceptPause = std::chrono::milliseconds(100);  // out of descriptors: connections must end first
 constexpr auto kCutMargin = std::chrono::milliseconds(250);    // before the deadline, for the cut ones to end
+constexpr int kAcceptBatch = 64;                               // then those accepted before have a turn on this thread
 constexpr auto kAsTuple = asio::as_tuple(asio::use_awaitable);
 
 // Owns a descriptor until it is released to Asio.
@@ -46,6 +47,13 @@ public:
 private:
     int fd_;
 };
+
+Address6 address_of(const sockaddr_in6& peer) {
+    Address6::bytes_type bytes;
+    std::memcpy(bytes.data(), &peer.sin6_addr, bytes.size());
+    // The zone of a link-local peer: without it, answers about its address could mean another link's.
+    return Address6(bytes, IN6_IS_ADDR_LINKLOCAL(&peer.sin6_addr) ? peer.sin6_scope_id : 0);
+}
 
 // Asio opens sockets without SOCK_CLOEXEC and knows no IPV6_FREEBIND, so the socket is made here.
 Result<int> open_listening_socket(const tcp::endpoint& endpoint) {
@@ -109,19 +117,30 @@ public:
 private:
     Awaitable<void> accept_loop(std::shared_ptr<Server> server) {
         while (acceptor_.is_open()) {
-            tcp::socket socket(asio::make_strand(server->io_));
-            auto [error] = co_await acceptor_.async_accept(socket, kAsTuple);
+            auto [error] = co_await acceptor_.async_wait(tcp::acceptor::wait_read, kAsTuple);
             if (!acceptor_.is_open()) co_return;
-            if (!error) {
-                accepts_ = true;
-                server->take(std::move(socket));
-                continue;
-            }
-            if (error == asio::error::connection_aborted) continue;
-            accepts_ = false;
+            accepts_ = !error && accept_waiting(*server);
+            if (accepts_) continue;
             pause_.expires_after(kAcceptPause);
             co_await pause_.async_wait(kAsTuple);
         }
+    }
+    // Takes what has come, up to kAcceptBatch. False when the system gives no descriptor.
+    bool accept_waiting(Server& server) {
+        for (int i = 0; i < kAcceptBatch; ++i) {
+            sockaddr_in6 peer{};
+            socklen_t size = sizeof peer;
+            const int fd = ::accept4(acceptor_.native_handle(), reinterpret_cast<sockaddr*>(&peer), &size,
+                                     SOCK_CLOEXEC | SOCK_NONBLOCK);
+            if (fd >= 0) {
+                server.take(fd, address_of(peer));
+                continue;
+            }
+            if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) return false;
+            if (errno == EAGAIN || errno == EWOULDBLOCK) return true;
+            // Others are about the one connection that is gone already (accept(2)).
+        }
+        return true;
     }
 
     const tcp::endpoint endpoint_;
@@ -131,7 +150,12 @@ private:
 };
 
 Server::Server(asio::any_io_executor loop, asio::any_io_executor io, const Clock& clock, RequestHandler handler)
-    : loop_(loop), io_(io), clock_(clock), handler_(std::move(handler)), tasks_ended_(loop) {}
+    : loop_(loop),
+      io_(io),
+      clock_(clock),
+      handler_(std::move(handler)),
+      tasks_ended_(loop),
+      sweep_timer_(asio::make_strand(io)) {}
 
 Server::~Server() = default;
 
@@ -160,6 +184,11 @@ void Server::adopt(Listeners listeners) {
         if (!has(listeners_, listener)) listener->close();
     }
     stopping_ = false;
+    if (!std::exchange(sweeping_, true)) {
+        begin_task();
+        auto self = shared_from_this();
+        asio::co_spawn(sweep_timer_.get_executor(), sweep(self), [self](std::exception_ptr) { self->end_task(); });
+    }
     for (const auto& listener : listeners_) {
         if (!has(before, listener)) listener->start(shared_from_this());
     }
@@ -179,37 +208,39 @@ std::string Server::trouble() const {
     return "";
 }
 
-void Server::take(tcp::socket socket) {
-    ::fcntl(socket.native_handle(), F_SETFD, FD_CLOEXEC);
-    error_code error;
-    Peer peer;
-    const auto remote = socket.remote_endpoint(error);
-    if (!error) peer.local = socket.local_endpoint(error);
-    if (error || stopping_) return;  // gone already
-    peer.source = remote.address().to_v6();
+void Server::take(int descriptor, const Address6& source) {
+    Descriptor owned(descriptor);
+    if (stopping_) return;
     Counters::add(counters_.accepted);
-    const auto verdict = admission_.enter(peer.source);
-    if (verdict == Admission::Verdict::kClose) return refuse(std::move(socket), peer.source);
+    const auto verdict = admission_.enter(source);
+    if (verdict == Admission::Verdict::kClose) return refuse(source);
+    error_code error;
+    tcp::socket socket(io_);
+    socket.assign(tcp::v6(), owned.get(), error);
+    Peer peer;
+    peer.source = source;
+    if (!error) {
+        owned.release();
+        peer.local = socket.local_endpoint(error);
+    }
+    const auto tls = tls_.load();
+    if (error) return admission_.leave(source);  // gone already
     if (verdict == Admission::Verdict::kShed) Counters::add(counters_.shed);
     socket.set_option(tcp::no_delay(true), error);
-    std::uint64_t id = 0;
+    begin_task();
+    auto connection = std::make_shared<Connection>(shared_from_this(), std::move(socket), tls,
+                                                   verdict == Admission::Verdict::kShed, std::move(peer));
     {
         const std::lock_guard lock(mutex_);
-        id = next_id_++;
-        connections_[id];  // before it starts: it may end at once
+        connections_.insert(connection.get());
+        // stop() may have gone through the connections between the check above and here.
+        if (stopping_) connection->finish();
     }
-    auto connection = Connection::start(shared_from_this(), std::move(socket), id, verdict == Admission::Verdict::kShed,
-                                        std::move(peer));
-    const std::lock_guard lock(mutex_);
-    if (const auto entry = connections_.find(id); entry != connections_.end()) entry->second = connection;
-    // stop() may have gone through the connections between the check above and here.
-    if (stopping_) connection->finish();
+    connection->spawn(io_);
 }
 
-void Server::refuse(tcp::socket socket, const Address6& source) {
+void Server::refuse(const Address6& source) {
     Counters::add(counters_.closed_unheard);
-    error_code ignored;
-    socket.close(ignored);
     if (const auto held = limit_log_.admit(clock_.steady_now())) {
         log_.warning(
             "too many connections; closed one",
@@ -226,18 +257,24 @@ void Server::end_task() {
     asio::post(loop_, [self = shared_from_this()] { self->tasks_ended_.cancel(); });
 }
 
-void Server::remove(std::uint64_t id) {
+void Server::remove(Connection& connection) {
     const std::lock_guard lock(mutex_);
-    connections_.erase(id);
+    connections_.erase(&connection);
 }
 
-std::vector<std::shared_ptr<Connection>> Server::live_connections() const {
-    std::vector<std::shared_ptr<Connection>> out;
+template <typename Visit>
+void Server::with_connections(Visit visit) {
     const std::lock_guard lock(mutex_);
-    for (const auto& [id, connection] : connections_) {
-        if (auto live = connection.lock()) out.push_back(std::move(live));
+    for (auto* connection : connections_) visit(*connection);
+}
+
+Awaitable<void> Server::sweep(std::shared_ptr<Server> self) {
+    for (;;) {
+        with_connections([now = clock_.steady_now()](Connection& one) { one.expire(now); });
+        if (stopping_) co_return;
+        sweep_timer_.expires_after(kSweepInterval);
+        co_await sweep_timer_.async_wait(kAsTuple);
     }
-    return out;
 }
 
 Awaitable<void> Server::wait_for_tasks(SteadyTime until) {
@@ -251,13 +288,15 @@ Awaitable<void> Server::stop(SteadyTime deadline) {
     stopping_ = true;
     for (const auto& listener : listeners_) listener->close();
     listeners_.clear();
-    for (const auto& connection : live_connections()) connection->finish();
+    asio::post(sweep_timer_.get_executor(), [self = shared_from_this()] { self->sweep_timer_.cancel(); });
+    with_connections([](Connection& one) { one.finish(); });
     co_await wait_for_tasks(deadline - kCutMargin);
     // Their I/O ends at once; what a request awaits besides (a commit) ends by itself.
     while (tasks_ != 0) {
-        for (const auto& connection : live_connections()) connection->cut();
+        with_connections([](Connection& one) { one.cut(); });
         co_await wait_for_tasks(std::chrono::steady_clock::now() + kCutMargin);
     }
+    sweeping_ = false;
 }
 
 }  // namespace nett::metadata

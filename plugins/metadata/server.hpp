@@ -1,12 +1,11 @@
-// The server of HTTP, over TLS or plain: listeners, connections, their limits and their end. Beast and Asio.SSL stay in
-// its .cpp files.
+// The server of HTTP, over TLS or plain: listeners, connections, their limits and their end.
 #pragma once
 
 #include <atomic>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include <boost/asio/ip/tcp.hpp>
@@ -26,11 +25,10 @@
 namespace nett::metadata {
 
 class Connection;
-class SessionConnection;
 class Listener;
 
-// Settings, open(), adopt() and stop() on the loop thread; connections run on strands of `io`. Keeps itself
-// alive through its connections; after stop() there are none.
+// Settings, open(), adopt() and stop() on the loop thread; connections run on `io`. Keeps itself alive through its
+// connections; after stop() there are none.
 class Server : public std::enable_shared_from_this<Server> {
 public:
     using Endpoint = boost::asio::ip::tcp::endpoint;
@@ -59,17 +57,21 @@ public:
 
 private:
     friend class Connection;
-    friend class SessionConnection;
     friend class Listener;
 
-    // From a listener, on its strand.
-    void take(boost::asio::ip::tcp::socket socket);
-    void refuse(boost::asio::ip::tcp::socket socket, const Address6& source);
+    // From a listener: an accepted descriptor, now owned here, and its peer's address.
+    void take(int descriptor, const Address6& source);
+    void refuse(const Address6& source);
     // Every coroutine on `io` is one task; stop() waits for zero.
     void begin_task();
     void end_task();
-    void remove(std::uint64_t id);
-    std::vector<std::shared_ptr<Connection>> live_connections() const;
+    // Notices passed deadlines of connections, so that each needs no timer of its own.
+    Awaitable<void> sweep(std::shared_ptr<Server> self);
+    // The connection's last call before it closes its socket.
+    void remove(Connection& connection);
+    // Runs `visit` on each connection under the lock that remove() takes.
+    template <typename Visit>
+    void with_connections(Visit visit);
     Awaitable<void> wait_for_tasks(SteadyTime until);
 
     asio::any_io_executor loop_;
@@ -84,12 +86,13 @@ private:
     SharedValue<TlsContext> tls_;
     Listeners listeners_;             // loop thread
     asio::steady_timer tasks_ended_;  // loop thread
+    asio::steady_timer sweep_timer_;  // on a strand of its own
+    bool sweeping_ = false;           // loop thread
     std::atomic<std::size_t> tasks_{0};
     std::atomic<bool> stopping_{false};
 
-    mutable std::mutex mutex_;  // guards what follows
-    std::map<std::uint64_t, std::weak_ptr<Connection>> connections_;
-    std::uint64_t next_id_ = 1;
+    std::mutex mutex_;  // guards what follows
+    std::unordered_set<Connection*> connections_;
 };
 
 }  // namespace nett::metadata

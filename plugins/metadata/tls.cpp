@@ -1,16 +1,12 @@
 #include "plugins/metadata/tls.hpp"
 
-#include <array>
-#include <ctime>
+#include <chrono>
+#include <optional>
 
-#include <openssl/bio.h>
 #include <openssl/err.h>
-#include <openssl/evp.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
-#include "agent/sdk/strings.hpp"
 #include "plugins/metadata/limits.hpp"
 
 namespace nett::metadata {
@@ -24,134 +20,19 @@ constexpr const char* kCiphers =
 constexpr const char* kGroups = "P-256:X25519:P-384";
 constexpr int kVerifyDepth = 4;
 constexpr int kSecurityLevel = 2;  // 112 bits: RSA from 2048, no SHA-1
-// A resumed session is not verified again: its certificate may be that much staler.
+// A resumed session's certificate is looked at again, but its owner's key is not.
 constexpr long kSessionSeconds = 300;
 constexpr unsigned char kSessionIdContext[] = "nett-metadata";
 constexpr unsigned char kHttp11[] = "\x08http/1.1";
 
-template <auto Function>
-struct Deleter {
-    template <typename T>
-    void operator()(T* pointer) const {
-        Function(pointer);
-    }
-};
-using X509Ptr = std::unique_ptr<X509, Deleter<X509_free>>;
-using KeyPtr = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
-using BioPtr = std::unique_ptr<BIO, Deleter<BIO_free_all>>;
-using CtxPtr = std::unique_ptr<SSL_CTX, Deleter<SSL_CTX_free>>;
-using NamesPtr = std::unique_ptr<GENERAL_NAMES, Deleter<GENERAL_NAMES_free>>;
-
-// The reason of OpenSSL's last error; empties its queue.
-std::string openssl_reason() {
-    const auto code = ERR_peek_last_error();
-    const char* reason = code == 0 ? nullptr : ERR_reason_error_string(code);
-    std::string text = reason == nullptr ? "unknown reason" : reason;
-    ERR_clear_error();
-    return text;
-}
-
-BioPtr memory_bio(const std::string& text) {
-    return BioPtr(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
-}
-
-// A key with a passphrase is refused instead of asking the terminal.
-int no_passphrase(char*, int, int, void*) {
-    return 0;
-}
-
-Result<std::vector<X509Ptr>> certificates_of(const std::string& path) {
-    auto text = read_file(path, kMaxPemBytes);
-    if (!text) return fail(std::move(text.error()));
-    ERR_clear_error();
-    const auto bio = memory_bio(*text);
-    std::vector<X509Ptr> out;
-    while (X509Ptr one{PEM_read_bio_X509_AUX(bio.get(), nullptr, no_passphrase, nullptr)})
-        out.push_back(std::move(one));
-    const auto last = ERR_peek_last_error();
-    const bool at_end = ERR_GET_LIB(last) == ERR_LIB_PEM && ERR_GET_REASON(last) == PEM_R_NO_START_LINE;
-    const auto reason = openssl_reason();
-    if (out.empty()) return fail(Code::kInvalidArgument, "{}: no PEM certificate in it ({})", path, reason);
-    if (!at_end) return fail(Code::kInvalidArgument, "{}: certificate {} is broken: {}", path, out.size() + 1, reason);
-    return out;
-}
-
-Result<KeyPtr> key_of(const std::string& path) {
-    auto text = read_file(path, kMaxPemBytes);
-    if (!text) return fail(std::move(text.error()));
-    ERR_clear_error();
-    const auto bio = memory_bio(*text);
-    KeyPtr key{PEM_read_bio_PrivateKey(bio.get(), nullptr, no_passphrase, nullptr)};
-    OPENSSL_cleanse(text->data(), text->size());
-    if (!key) {
-        return fail(Code::kInvalidArgument, "{}: no unencrypted PEM private key in it ({})", path, openssl_reason());
-    }
-    return key;
-}
+using CtxPtr = std::unique_ptr<SSL_CTX, OpenSslDeleter<SSL_CTX_free>>;
+using StoreCtxPtr = std::unique_ptr<X509_STORE_CTX, OpenSslDeleter<X509_STORE_CTX_free>>;
 
 Result<void> check_match(X509* leaf, EVP_PKEY* key, const std::string& key_path, const std::string& certificate_path) {
     if (X509_check_private_key(leaf, key) == 1) return {};
     ERR_clear_error();
     return fail(Code::kInvalidArgument, "{}: the private key does not belong to the first certificate of {}", key_path,
                 certificate_path);
-}
-
-std::string name_text(const X509_NAME* name) {
-    const BioPtr bio(BIO_new(BIO_s_mem()));
-    X509_NAME_print_ex(bio.get(), name, 0, XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB);
-    char* data = nullptr;
-    const auto size = BIO_get_mem_data(bio.get(), &data);
-    return std::string(data, static_cast<std::size_t>(size));
-}
-
-SystemTime time_of(const ASN1_TIME* time) {
-    std::tm utc{};
-    if (ASN1_TIME_to_tm(time, &utc) != 1) return {};
-    return std::chrono::system_clock::from_time_t(timegm(&utc));
-}
-
-std::vector<Address6> addresses_of(const X509* certificate) {
-    std::vector<Address6> out;
-    const NamesPtr names(
-        static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)));
-    for (int i = 0; i < sk_GENERAL_NAME_num(names.get()); ++i) {
-        const auto* name = sk_GENERAL_NAME_value(names.get(), i);
-        if (name->type != GEN_IPADD) continue;
-        Address6::bytes_type bytes{};
-        if (static_cast<std::size_t>(ASN1_STRING_length(name->d.iPAddress)) != bytes.size()) continue;
-        const auto* data = ASN1_STRING_get0_data(name->d.iPAddress);
-        std::copy(data, data + bytes.size(), bytes.begin());
-        out.emplace_back(bytes);
-    }
-    return out;
-}
-
-bool is_ipxe_key(const X509* certificate) {
-    const EVP_PKEY* key = X509_get0_pubkey(certificate);
-    if (key == nullptr) return false;
-    if (EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA) return true;
-    std::array<char, 32> group{};
-    if (EVP_PKEY_get_group_name(key, group.data(), group.size(), nullptr) != 1) return false;
-    const std::string_view name(group.data());
-    return name == "prime256v1" || name == "secp384r1";
-}
-
-CertificateInfo describe(const std::vector<X509Ptr>& chain) {
-    X509* leaf = chain.front().get();
-    CertificateInfo info;
-    info.subject = name_text(X509_get_subject_name(leaf));
-    info.issuer = name_text(X509_get_issuer_name(leaf));
-    std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-    unsigned size = 0;
-    X509_digest(leaf, EVP_sha256(), digest.data(), &size);
-    info.sha256 = to_hex({reinterpret_cast<const char*>(digest.data()), size});
-    info.not_before = time_of(X509_get0_notBefore(leaf));
-    info.not_after = time_of(X509_get0_notAfter(leaf));
-    info.addresses = addresses_of(leaf);
-    info.sends_root = X509_self_signed(chain.back().get(), 0) == 1;
-    info.ipxe_key = is_ipxe_key(leaf);
-    ERR_clear_error();
-    return info;
 }
 
 int select_protocol(SSL*, const unsigned char** out, unsigned char* out_size, const unsigned char* in, unsigned in_size,
@@ -171,10 +52,15 @@ void set_profile(SSL_CTX* context) {
     SSL_CTX_set1_groups_list(context, kGroups);
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
                                      SSL_OP_IGNORE_UNEXPECTED_EOF);
-    // What is sent is what the file says; OpenSSL must not complete it from the client CAs.
-    SSL_CTX_set_mode(context, SSL_MODE_NO_AUTO_CHAIN | SSL_MODE_RELEASE_BUFFERS);
-    // Tickets only: no memory for a session on this side.
+    // What is sent is what the file says; OpenSSL must not complete it from the client CAs. No buffers while idle. A
+    // blocked write is offered again from another address (tls_stream.hpp).
+    SSL_CTX_set_mode(context, SSL_MODE_NO_AUTO_CHAIN | SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+                                  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    // A request's record comes with one read, not with two for its header and its rest.
+    SSL_CTX_set_read_ahead(context, 1);
+    // Tickets only: no memory for a session on this side. One is enough for the next boot request of TLS 1.3.
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_num_tickets(context, 1);
     SSL_CTX_set_session_id_context(context, kSessionIdContext, sizeof kSessionIdContext - 1);
     SSL_CTX_set_timeout(context, kSessionSeconds);
     SSL_CTX_set_alpn_select_cb(context, select_protocol, nullptr);
@@ -184,10 +70,15 @@ void set_profile(SSL_CTX* context) {
     SSL_CTX_set_purpose(context, X509_PURPOSE_SSL_CLIENT);
 }
 
-Result<void> set_client_ca(SSL_CTX* context, const std::string& path) {
-    auto authorities = certificates_of(path);
+Result<std::vector<CertificateInfo>> set_client_ca(SSL_CTX* context, const std::string& path) {
+    if (path.empty()) {
+        SSL_CTX_set_verify(context, SSL_VERIFY_NONE, nullptr);
+        return std::vector<CertificateInfo>{};
+    }
+    auto authorities = read_certificates(path);
     if (!authorities) return fail(std::move(authorities.error()));
     auto* store = SSL_CTX_get_cert_store(context);
+    std::vector<CertificateInfo> out;
     for (const auto& one : *authorities) {
         if (X509_check_ca(one.get()) == 0) {
             return fail(Code::kInvalidArgument, "{}: {} is not a CA certificate", path,
@@ -196,34 +87,73 @@ Result<void> set_client_ca(SSL_CTX* context, const std::string& path) {
         if (X509_STORE_add_cert(store, one.get()) != 1 || SSL_CTX_add_client_CA(context, one.get()) != 1) {
             return fail(Code::kInternal, "{}: {}", path, openssl_reason());
         }
-    }
-    return {};
-}
-
-std::vector<std::string> entries_of(const X509_NAME* name, int nid) {
-    std::vector<std::string> out;
-    for (int at = -1; (at = X509_NAME_get_index_by_NID(name, nid, at)) >= 0;) {
-        unsigned char* text = nullptr;
-        const int size = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)));
-        // What cannot be read as text must not count as absent: an empty one matches nothing and spoils the match.
-        out.emplace_back(size < 0 ? "" : std::string(reinterpret_cast<char*>(text), static_cast<std::size_t>(size)));
-        OPENSSL_free(text);
+        out.push_back(describe(one.get()));
     }
     return out;
 }
 
+Result<std::vector<RevocationListInfo>> set_client_crls(SSL_CTX* context, const std::vector<std::string>& paths) {
+    std::vector<RevocationListInfo> out;
+    auto* store = SSL_CTX_get_cert_store(context);
+    for (const auto& path : paths) {
+        auto lists = read_revocation_lists(path);
+        if (!lists) return fail(std::move(lists.error()));
+        for (const auto& one : *lists) {
+            if (X509_STORE_add_crl(store, one.get()) != 1) {
+                return fail(Code::kInternal, "{}: {}", path, openssl_reason());
+            }
+            out.push_back(describe(one.get(), path));
+        }
+    }
+    if (!paths.empty()) X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
+    return out;
+}
+
+Result<void> set_identity(SSL_CTX* context, const std::vector<X509Ptr>& chain, EVP_PKEY* key, const std::string& path) {
+    if (SSL_CTX_use_certificate(context, chain.front().get()) != 1 || SSL_CTX_use_PrivateKey(context, key) != 1) {
+        return fail(Code::kInvalidArgument, "{}: {}", path, openssl_reason());
+    }
+    for (std::size_t i = 1; i < chain.size(); ++i) {
+        if (SSL_CTX_add1_chain_cert(context, chain[i].get()) != 1) {
+            return fail(Code::kInvalidArgument, "{}: certificate {}: {}", path, i + 1, openssl_reason());
+        }
+    }
+    return {};
+}
+
+// As in a handshake, for a certificate that a session brought along.
+bool verify_again(SSL_CTX* context, X509* leaf) {
+    const StoreCtxPtr checking(X509_STORE_CTX_new());
+    if (!checking || X509_STORE_CTX_init(checking.get(), SSL_CTX_get_cert_store(context), leaf, nullptr) != 1) {
+        return false;
+    }
+    auto* parameters = X509_STORE_CTX_get0_param(checking.get());
+    X509_VERIFY_PARAM_set1(parameters, SSL_CTX_get0_param(context));
+    X509_STORE_CTX_set_default(checking.get(), "ssl_client");
+    const bool good = X509_verify_cert(checking.get()) == 1;
+    ERR_clear_error();
+    return good;
+}
+
 }  // namespace
 
+std::vector<std::string> TlsFiles::all() const {
+    std::vector<std::string> out{certificate, private_key};
+    if (!client_ca.empty()) out.push_back(client_ca);
+    out.insert(out.end(), client_crls.begin(), client_crls.end());
+    return out;
+}
+
 Result<CertificateInfo> read_certificate(const std::string& path) {
-    auto chain = certificates_of(path);
+    auto chain = read_certificates(path);
     if (!chain) return fail(std::move(chain.error()));
     return describe(*chain);
 }
 
 Result<void> check_private_key(const std::string& key_path, const std::string& certificate_path) {
-    auto key = key_of(key_path);
+    auto key = read_private_key(key_path);
     if (!key) return fail(std::move(key.error()));
-    auto chain = certificates_of(certificate_path);
+    auto chain = read_certificates(certificate_path);
     if (!chain) return {};  // that file's own check says it
     return check_match(chain->front().get(), key->get(), key_path, certificate_path);
 }
@@ -231,47 +161,65 @@ Result<void> check_private_key(const std::string& key_path, const std::string& c
 Result<void> check_client_ca(const std::string& path) {
     const CtxPtr context(SSL_CTX_new(TLS_server_method()));
     if (!context) return fail(Code::kInternal, "OpenSSL: {}", openssl_reason());
-    return set_client_ca(context.get(), path);
+    auto set = set_client_ca(context.get(), path);
+    if (!set) return fail(std::move(set.error()));
+    return {};
+}
+
+Result<void> check_client_crl(const std::string& path) {
+    auto lists = read_revocation_lists(path);
+    if (!lists) return fail(std::move(lists.error()));
+    return {};
 }
 
 Result<std::shared_ptr<const TlsContext>> load_tls(const TlsFiles& files) {
-    auto chain = certificates_of(files.certificate);
+    auto chain = read_certificates(files.certificate);
     if (!chain) return fail(std::move(chain.error()));
-    auto key = key_of(files.private_key);
+    auto key = read_private_key(files.private_key);
     if (!key) return fail(std::move(key.error()));
     NETT_TRY(check_match(chain->front().get(), key->get(), files.private_key, files.certificate));
 
     CtxPtr context(SSL_CTX_new(TLS_server_method()));
     if (!context) return fail(Code::kInternal, "OpenSSL: {}", openssl_reason());
     set_profile(context.get());
-    if (files.client_ca.empty()) {
-        SSL_CTX_set_verify(context.get(), SSL_VERIFY_NONE, nullptr);
-    } else {
-        NETT_TRY(set_client_ca(context.get(), files.client_ca));
-    }
-    if (SSL_CTX_use_certificate(context.get(), chain->front().get()) != 1 ||
-        SSL_CTX_use_PrivateKey(context.get(), key->get()) != 1) {
-        return fail(Code::kInvalidArgument, "{}: {}", files.certificate, openssl_reason());
-    }
-    for (std::size_t i = 1; i < chain->size(); ++i) {
-        if (SSL_CTX_add1_chain_cert(context.get(), (*chain)[i].get()) != 1) {
-            return fail(Code::kInvalidArgument, "{}: certificate {}: {}", files.certificate, i + 1, openssl_reason());
-        }
-    }
-    TlsContext out;
-    out.certificate = describe(*chain);
-    out.mutual = !files.client_ca.empty();
-    out.context = std::shared_ptr<SSL_CTX>(context.release(), SSL_CTX_free);
-    return std::make_shared<const TlsContext>(std::move(out));
+    auto authorities = set_client_ca(context.get(), files.client_ca);
+    if (!authorities) return fail(std::move(authorities.error()));
+    auto revocations = set_client_crls(context.get(), files.client_crls);
+    if (!revocations) return fail(std::move(revocations.error()));
+    NETT_TRY(set_identity(context.get(), *chain, key->get(), files.certificate));
+    auto out = std::make_shared<TlsContext>();
+    out->files = files;
+    out->certificate = describe(*chain);
+    out->authorities = std::move(*authorities);
+    out->revocations = std::move(*revocations);
+    out->mutual = !files.client_ca.empty();
+    out->verifier = std::make_unique<ClientVerifier>();
+    SSL_CTX_set_cert_verify_callback(context.get(), ClientVerifier::verify_callback, out->verifier.get());
+    out->context = std::shared_ptr<SSL_CTX>(context.release(), SSL_CTX_free);
+    return std::shared_ptr<const TlsContext>(std::move(out));
 }
 
-Result<CertificateSubject> peer_subject(const SSL* ssl) {
-    const X509Ptr certificate(SSL_get1_peer_certificate(ssl));
-    if (!certificate || SSL_get_verify_result(ssl) != X509_V_OK) {
+Result<CertificateSubject> TlsContext::verified_peer(const SSL* ssl, SystemTime now) const {
+    if (!mutual) return CertificateSubject{};
+    X509* leaf = SSL_get0_peer_certificate(ssl);
+    if (leaf == nullptr || SSL_get_verify_result(ssl) != X509_V_OK) {
         return fail(Code::kUnauthenticated, "no verified client certificate");
     }
-    const auto* name = X509_get_subject_name(certificate.get());
-    return CertificateSubject{entries_of(name, NID_commonName), entries_of(name, NID_organizationalUnitName)};
+    auto known = verifier->recall(leaf, now);
+    if (known) return known;
+    if (SSL_session_reused(ssl) == 1 && !verify_again(context.get(), leaf)) return known;
+    return subject_of(leaf);
+}
+
+bool is_resumed(const SSL* ssl) {
+    return SSL_session_reused(ssl) == 1;
+}
+
+std::string handshake_failure(const SSL* ssl, const boost::system::error_code& error) {
+    const long verdict = SSL_get_verify_result(ssl);
+    if (verdict != X509_V_OK) return X509_verify_cert_error_string(verdict);
+    if (error == boost::asio::error::eof || error == boost::asio::error::connection_reset) return "connection ended";
+    return error.message();
 }
 
 }  // namespace nett::metadata

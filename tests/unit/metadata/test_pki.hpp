@@ -80,9 +80,9 @@ private:
 };
 
 inline Identity make_ca(const std::string& name) {
-    return Identity(
-        {{{"CN", name}}, {{NID_basic_constraints, "critical,CA:TRUE"}, {NID_key_usage, "critical,keyCertSign"}}},
-        nullptr);
+    return Identity({{{"CN", name}},
+                     {{NID_basic_constraints, "critical,CA:TRUE"}, {NID_key_usage, "critical,keyCertSign,cRLSign"}}},
+                    nullptr);
 }
 inline Identity make_server(const Identity& ca, long valid_from = -3600, long valid_for = 30 * 24 * 3600) {
     return Identity({{{"CN", "metadata"}},
@@ -94,6 +94,32 @@ inline Identity make_server(const Identity& ca, long valid_from = -3600, long va
 inline Identity make_client(const Identity& ca, const std::string& common_name,
                             const std::string& usage = "clientAuth") {
     return Identity({{{"CN", common_name}, {"OU", "boot"}}, {{NID_ext_key_usage, usage}}}, &ca);
+}
+
+// A revocation list of `ca` with the serial numbers of these. Valid from now - 1 h for `valid_for` seconds.
+inline std::string make_crl_pem(const Identity& ca, const std::vector<const Identity*>& revoked,
+                                long valid_for = 7200) {
+    const std::unique_ptr<X509_CRL, decltype(&X509_CRL_free)> list(X509_CRL_new(), X509_CRL_free);
+    X509_CRL_set_version(list.get(), X509_CRL_VERSION_2);
+    X509_CRL_set_issuer_name(list.get(), X509_get_subject_name(ca.certificate()));
+    const std::unique_ptr<ASN1_TIME, decltype(&ASN1_TIME_free)> time(ASN1_TIME_new(), ASN1_TIME_free);
+    X509_gmtime_adj(time.get(), -3600);
+    X509_CRL_set1_lastUpdate(list.get(), time.get());
+    for (const auto* one : revoked) {
+        X509_REVOKED* entry = X509_REVOKED_new();
+        X509_REVOKED_set_serialNumber(entry, X509_get_serialNumber(one->certificate()));
+        X509_REVOKED_set_revocationDate(entry, time.get());
+        X509_CRL_add0_revoked(list.get(), entry);
+    }
+    X509_gmtime_adj(time.get(), -3600 + valid_for);
+    X509_CRL_set1_nextUpdate(list.get(), time.get());
+    X509_CRL_sort(list.get());
+    X509_CRL_sign(list.get(), ca.key(), EVP_sha256());
+    const std::unique_ptr<BIO, decltype(&BIO_free_all)> bio(BIO_new(BIO_s_mem()), BIO_free_all);
+    PEM_write_bio_X509_CRL(bio.get(), list.get());
+    char* data = nullptr;
+    const auto size = BIO_get_mem_data(bio.get(), &data);
+    return std::string(data, static_cast<std::size_t>(size));
 }
 
 // Files below one temporary directory, gone with it.
