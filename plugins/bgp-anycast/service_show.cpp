@@ -68,7 +68,7 @@ std::string text_of_actuators(const json::object& data) {
         text += fmt::format(
             "{} {} seq {} {}, bgpd {}\n", key[0] == 'g' ? "Gate " : "Drain", text_of(entry.at("prefix_list")),
             entry.at("sequence").to_number<std::uint32_t>(), text_of(entry.at("action")),
-            entry.at("in_sync").as_bool() ? "has it" : "does not have it: " + text_of(entry.at("error")));
+            entry.at("in_sync").as_bool() ? "has it" : "does not have it yet " + text_of(entry.at("error")));
     }
     return text;
 }

@@ -24,6 +24,10 @@ public:
     // For SSL_CTX_set_cert_verify_callback; `self` is a ClientVerifier.
     static int verify_callback(X509_STORE_CTX* context, void* self);
 
+    // Takes this certificate for verified as long as this exists: the server's own probe (self_probe.hpp), which no CA
+    // has signed. Before the first handshake.
+    void trust(const X509* certificate);
+
     // The subject of a certificate that was verified here and is valid still: a resumed session brings its certificate
     // without a chain to verify. kUnauthenticated otherwise.
     Result<CertificateSubject> recall(const X509* leaf, SystemTime now);
@@ -37,6 +41,8 @@ private:
     std::shared_ptr<const CertificateSubject> find(const std::string& digest, SystemTime now);
     void remember(const std::string& digest, Known known);
 
+    std::string trusted_;  // digest; empty: none
+    std::shared_ptr<const CertificateSubject> trusted_subject_;
     std::mutex mutex_;
     std::map<std::string, Known, std::less<>> known_;  // by SHA-256 of the DER
 };

@@ -1,4 +1,4 @@
-// What `metadata` says of itself to the health registry. All four conditions are local: where one fails, another server
+// What `metadata` says of itself to the health registry. All its conditions are local: where one fails, another server
 // does better, and bgp-anycast may withdraw this one's address.
 #pragma once
 

@@ -12,9 +12,11 @@
 
 #include "agent/sdk/build_id.hpp"
 #include "plugins/metadata/artifacts.hpp"
+#include "plugins/metadata/disk_health.hpp"
 #include "plugins/metadata/health_checks.hpp"
 #include "plugins/metadata/limits.hpp"
 #include "plugins/metadata/recorder.hpp"
+#include "plugins/metadata/self_probe.hpp"
 #include "plugins/metadata/server.hpp"
 #include "plugins/metadata/service.hpp"
 #include "plugins/metadata/settings.hpp"
@@ -28,7 +30,8 @@ namespace {
 
 class MetadataPlugin final : public Plugin {
 public:
-    explicit MetadataPlugin(const Host& host) : host_(host), tasks_(host.loop, log_), tick_(host.loop) {}
+    explicit MetadataPlugin(const Host& host)
+        : host_(host), tasks_(host.loop, log_), tick_(host.loop), probe_tick_(host.loop), disk_tick_(host.loop) {}
 
     Awaitable<Result<void>> start(const ConfigNode& config) override {
         auto parts = std::make_unique<Parts>(host_);
@@ -45,6 +48,8 @@ public:
         parts_ = std::move(parts);
         stopping_ = false;
         tasks_.spawn(watch_health());
+        tasks_.spawn(watch_answers());
+        tasks_.spawn(watch_disk());
         log_.info("serving",
                   {{"listeners", settings.listen.size()}, {"certificate", parts_->server->tls()->certificate.subject}});
         co_return Result<void>{};
@@ -69,7 +74,7 @@ public:
     Awaitable<void> stop(SteadyTime deadline) override {
         if (!parts_ || stopping_) co_return;
         stopping_ = true;
-        tick_.cancel();
+        for (auto* timer : {&tick_, &probe_tick_, &disk_tick_}) timer->cancel();
         co_await tasks_.join();
         co_await parts_->server->stop(deadline);  // first: then nobody records or asks for tenants
         co_await parts_->artifacts.stop();
@@ -146,10 +151,49 @@ private:
         heartbeat_.reset();
     }
 
+    // Asks each listener as a machine would.
+    Awaitable<void> watch_answers() {
+        int failures = 0;
+        while (!stopping_) {
+            const auto& server = *parts_->server;
+            SelfProbeResult worst{SelfProbeResult::Kind::kNotHere, "not asked: no listener"};
+            for (const auto& listener : server.endpoints()) {
+                const std::uint64_t closed = server.counters().closed_unheard;
+                auto result = co_await probe_self(host_.io, listener, server.tls());
+                if (stopping_) co_return;
+                // At its limit a server closes connections unheard: it is busy, and moving its load would topple the
+                // next.
+                if (server.counters().closed_unheard != closed)
+                    result = {SelfProbeResult::Kind::kNotHere, "not asked: at the limit of connections"};
+                const bool failed = result.kind == SelfProbeResult::Kind::kFailed;
+                if (failed || worst.kind == SelfProbeResult::Kind::kNotHere) worst = std::move(result);
+                if (failed) break;
+            }
+            failures = worst.kind == SelfProbeResult::Kind::kFailed ? failures + 1 : 0;
+            host_.health.report(answer_condition(worst, failures));
+            probe_tick_.expires_after(kSelfProbeInterval);
+            co_await probe_tick_.async_wait(asio::as_tuple(asio::use_awaitable));
+        }
+    }
+
+    Awaitable<void> watch_disk() {
+        while (!stopping_) {
+            host_.health.report(disk_condition(disk_space(host_.artifact_directory)));
+            auto written = co_await write_condition(host_.store, host_.clock.system_now());
+            if (stopping_) co_return;
+            const bool good = written.state == HealthState::kOk;
+            host_.health.report(std::move(written));
+            disk_tick_.expires_after(good ? std::chrono::seconds(kWriteInterval) : kHealthInterval);
+            co_await disk_tick_.async_wait(asio::as_tuple(asio::use_awaitable));
+        }
+    }
+
     const Host host_;
     Logger log_{"metadata"};
     TaskGroup tasks_;
     asio::steady_timer tick_;
+    asio::steady_timer probe_tick_;
+    asio::steady_timer disk_tick_;
     std::unique_ptr<Parts> parts_;
     std::shared_ptr<std::atomic<bool>> heartbeat_;
     bool stopping_ = false;

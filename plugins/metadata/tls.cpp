@@ -8,6 +8,7 @@
 #include <openssl/x509v3.h>
 
 #include "plugins/metadata/limits.hpp"
+#include "plugins/metadata/self_identity.hpp"
 
 namespace nett::metadata {
 
@@ -194,6 +195,7 @@ Result<std::shared_ptr<const TlsContext>> load_tls(const TlsFiles& files) {
     out->revocations = std::move(*revocations);
     out->mutual = !files.client_ca.empty();
     out->verifier = std::make_unique<ClientVerifier>();
+    if (self_identity().certificate) out->verifier->trust(self_identity().certificate.get());
     SSL_CTX_set_cert_verify_callback(context.get(), ClientVerifier::verify_callback, out->verifier.get());
     out->context = std::shared_ptr<SSL_CTX>(context.release(), SSL_CTX_free);
     return std::shared_ptr<const TlsContext>(std::move(out));
