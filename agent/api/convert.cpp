@@ -98,7 +98,8 @@ Tenant from_proto(const v1::Tenant& message) {
             texts_of(message.organizational_units()), message.machine_quota()};
 }
 
-v1::Machine to_proto(const Machine& value, Revision revision) {
+v1::Machine to_proto(const MachineView& view) {
+    const auto& value = view.value;
     v1::Machine out;
     out.set_name(value.name);
     out.set_tenant(value.tenant);
@@ -120,12 +121,13 @@ v1::Machine to_proto(const Machine& value, Revision revision) {
         added->set_prefix(port.prefix.to_string());
     }
     out.set_bmc(value.bmc);
-    out.set_boots(value.boots);
+    out.set_boots(view.boots.boots);
+    const auto& last = view.boots.last_boot;
     set_time_unless_never(
-        value.last_boot.time, [](v1::Machine& m) { return m.mutable_last_boot_time(); }, out);
-    out.set_last_boot_source(value.last_boot.source);
-    out.set_last_boot_outcome(value.last_boot.outcome);
-    out.set_revision(revision);
+        last.time, [](v1::Machine& m) { return m.mutable_last_boot_time(); }, out);
+    out.set_last_boot_source(last.source);
+    out.set_last_boot_outcome(last.outcome);
+    out.set_revision(view.revision);
     return out;
 }
 

@@ -1,6 +1,7 @@
 // The records of agent/sdk/model.hpp as messages of nett.v1, and back.
 #pragma once
 
+#include "agent/core/inventory/inventory.hpp"
 #include "agent/sdk/model.hpp"
 #include "agent/sdk/result.hpp"
 #include "nett.pb.h"
@@ -9,7 +10,7 @@ namespace nett {
 
 // Never carries a secret: sealed values stay in the state file.
 v1::Tenant to_proto(const Tenant& value);
-v1::Machine to_proto(const Machine& value, Revision revision);
+v1::Machine to_proto(const MachineView& view);
 v1::ArtifactSet to_proto(const ArtifactSet& value);
 v1::Bmc to_proto(const Bmc& value);
 v1::Job to_proto(const Job& value);

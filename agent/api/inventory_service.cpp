@@ -132,9 +132,9 @@ InventoryService::Unary* InventoryService::GetMachine(Context* context, const v1
     const Caller caller = caller_of(api_, *context);
     return answer<v1::Machine>(api_, context, reply, [this, request, caller]() -> Awaitable<Result<v1::Machine>> {
         NETT_CO_TRY(check_own_machine(inventory_, caller, request->name()));
-        auto found = inventory_.machine(request->name());
+        auto found = inventory_.machine_view(request->name());
         if (!found) co_return fail(std::move(found.error()));
-        co_return to_proto(found->value, found->revision);
+        co_return to_proto(*found);
     });
 }
 
@@ -150,7 +150,7 @@ InventoryService::Unary* InventoryService::ListMachines(Context* context, const 
                 [&](const auto& item) { return may_see(caller, item.value.tenant); });
         },
         [](v1::ListMachinesReply& out, const auto& item) {
-            *out.add_machines() = to_proto(item.value, item.revision);
+            *out.add_machines() = to_proto(item);
         });
 }
 

@@ -9,6 +9,9 @@ namespace nett {
 
 namespace {
 
+constexpr std::string_view kNameCharacters = "abcdefghijklmnopqrstuvwxyz0123456789.-";
+// Words that follow `machine` in the shell, where a machine's name may stand too.
+constexpr std::array<std::string_view, 1> kReservedNames{"provision"};
 constexpr std::size_t kUuidDigits = 32;
 constexpr std::size_t kMacDigits = 12;
 
@@ -52,6 +55,21 @@ std::string uuid_digits(std::string_view text) {
 
 }  // namespace
 
+Result<void> check_name(std::string_view what, std::string_view name) {
+    const bool good = !name.empty() && name.size() <= kMaxName && name.front() != '.' && name.front() != '-' &&
+                      name.find_first_not_of(kNameCharacters) == std::string_view::npos;
+    if (!good) {
+        return fail(Code::kInvalidArgument,
+                    "\"{}\" is not a name for a {}; lower-case letters, digits, dot and dash are, at most {}, a letter "
+                    "or digit "
+                    "first",
+                    name, what, kMaxName);
+    }
+    if (std::find(kReservedNames.begin(), kReservedNames.end(), name) != kReservedNames.end())
+        return fail(Code::kInvalidArgument, "\"{}\" is a word of the shell, not a name", name);
+    return {};
+}
+
 Result<std::string> canonical_uuid(std::string_view text) {
     const std::string digits = to_lower(uuid_digits(text));
     if (digits.empty()) {
@@ -84,6 +102,22 @@ bool is_usable_uuid(std::string_view canonical) {
         "12345678-1234-5678-90ab-cddeefaabbcc",
     };
     return std::find(kShared.begin(), kShared.end(), canonical) == kShared.end();
+}
+
+bool is_usable_serial(std::string_view serial) {
+    // What vendors leave in the board, lower case.
+    constexpr std::array<std::string_view, 9> kShared{"none",
+                                                      "n/a",
+                                                      "unknown",
+                                                      "oem",
+                                                      "not specified",
+                                                      "default string",
+                                                      "empty",
+                                                      "system serial number",
+                                                      "to be filled by o.e.m."};
+    const auto text = to_lower(trim(serial));
+    if (text.find_first_not_of("0. -") == std::string::npos) return false;
+    return std::find(kShared.begin(), kShared.end(), text) == kShared.end();
 }
 
 Result<MachineId> parse_machine_id(std::string_view text) {

@@ -21,7 +21,7 @@ namespace nett {
 
 using Revision = std::uint64_t;
 
-// Kinds in use: "tenant", "machine", "unknown-machine", "artifact-set", "bmc", "job", "ra-port", "anycast".
+// Kinds in use: agent/sdk/model.hpp, and each plugin's own.
 struct Record {
     std::string kind;
     std::string key;
@@ -82,6 +82,13 @@ public:
     // In key order, after `after`, at most `limit`.
     virtual Result<std::vector<Record>> list(std::string_view kind, std::string_view after = "",
                                              std::size_t limit = SIZE_MAX) const = 0;
+    // The same over an index: the records of a kind whose value in `index` begins with `prefix`, in order of that
+    // value, after the value `after`, at most `limit`. For grouping indexes (agent/sdk/model.hpp).
+    virtual Result<std::vector<Record>> scan(std::string_view kind, std::string_view index, std::string_view prefix,
+                                             std::string_view after = "", std::size_t limit = SIZE_MAX) const = 0;
+    // How many scan() would give. Reads only the index.
+    virtual Result<std::uint64_t> count(std::string_view kind, std::string_view index,
+                                        std::string_view prefix) const = 0;
     // Changes after `since`, oldest first, at most `limit`; kept for kChangeLogLength changes (agent/core/store).
     virtual Result<std::vector<Change>> changes(Revision since, std::size_t limit) const = 0;
     virtual Revision revision() const = 0;
@@ -90,7 +97,8 @@ public:
     // compare failed, read again and retry. Concurrent commits share one fsync.
     virtual Awaitable<Result<Revision>> commit(Transaction transaction) = 0;
 
-    // Called on the loop thread for each change, in revision order, after it is durable.
+    // Called on the loop thread for each change of `kind` (empty: of every kind), in revision order, after it is
+    // durable.
     [[nodiscard]] virtual Subscription watch(std::string kind, std::function<void(const Change&)> observer) = 0;
 };
 

@@ -10,7 +10,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/sdk/unique_fd.hpp"
+
 namespace nett {
+
+void UniqueFd::reset(int fd) {
+    if (fd_ >= 0) ::close(fd_);
+    fd_ = fd;
+}
 
 std::vector<std::string_view> split(std::string_view text, char separator) {
     std::vector<std::string_view> parts;
@@ -68,21 +75,6 @@ std::string sha256_hex(std::string_view bytes) {
 
 namespace {
 
-// Owns a file descriptor for the length of a scope.
-class FileDescriptor {
-public:
-    explicit FileDescriptor(int fd) : fd_(fd) {}
-    FileDescriptor(const FileDescriptor&) = delete;
-    FileDescriptor& operator=(const FileDescriptor&) = delete;
-    ~FileDescriptor() {
-        if (fd_ >= 0) ::close(fd_);
-    }
-    int get() const { return fd_; }
-
-private:
-    int fd_;
-};
-
 Error system_error(int number, const std::string& path) {
     const Code code = number == ENOENT                      ? Code::kNotFound
                       : number == EACCES || number == EPERM ? Code::kPermissionDenied
@@ -93,8 +85,8 @@ Error system_error(int number, const std::string& path) {
 }  // namespace
 
 Result<std::string> read_file(const std::string& path, std::size_t limit) {
-    const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-    if (file.get() < 0) return fail(system_error(errno, path));
+    const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    if (!file) return fail(system_error(errno, path));
     struct stat info {};
     if (::fstat(file.get(), &info) != 0) return fail(system_error(errno, path));
     if (!S_ISREG(info.st_mode)) return fail(Error{Code::kInvalidArgument, "not a regular file", path});

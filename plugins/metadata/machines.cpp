@@ -8,8 +8,6 @@ namespace nett::metadata {
 
 namespace {
 
-constexpr std::string_view kSerialIndex = "serial";
-
 // What a look-up that finds nothing decodes instead.
 const std::string& decoy() {
     static const std::string text = [] {

@@ -58,7 +58,8 @@ void Recorder::note_boot(const std::string& key, BootRecord boot) {
         }
         auto& entry = pending_.boots[key];
         ++entry.count;
-        entry.last = std::move(boot);
+        entry.last.push_back(std::move(boot));
+        if (entry.last.size() > kBootHistoryLength) entry.last.erase(entry.last.begin());
     }
     wake();
 }
@@ -118,16 +119,22 @@ Awaitable<void> Recorder::run() {
 
 Awaitable<void> Recorder::write_boots(std::map<std::string, PendingBoots> boots) {
     for (const auto& [key, entry] : boots) {
-        RecordEdit edit = [&entry](const std::optional<Record>& record) -> Result<std::optional<Transaction::Put>> {
-            if (!record) return std::nullopt;  // deleted meanwhile
-            auto machine = decode<Machine>(record->value);
-            if (!machine) return fail(std::move(machine.error()));
-            machine->boots += entry.count;
-            // A boot that changed the state was written at once and may be younger.
-            if (entry.last.time >= machine->last_boot.time) machine->last_boot = entry.last;
-            return put_of(*machine);
+        const auto machine = store_.get(kMachineKind, key);
+        if (machine && !*machine) continue;  // deleted meanwhile
+        RecordEdit edit = [&entry,
+                           &key](const std::optional<Record>& record) -> Result<std::optional<Transaction::Put>> {
+            BootHistory history;
+            if (record) {
+                auto stored = decode<BootHistory>(record->value);
+                if (!stored) return fail(std::move(stored.error()));
+                history = std::move(*stored);
+            }
+            history.machine = key;
+            for (const auto& boot : entry.last) history = with_boot(std::move(history), boot);
+            history.boots += entry.count - entry.last.size();
+            return put_of(history);
         };
-        std::string kind(kMachineKind);
+        std::string kind(kBootHistoryKind);
         auto written = co_await update_record(store_, std::move(kind), key, kActor, "boot request", std::move(edit));
         if (!written) log_.warning("a boot was not recorded", {{"machine", key}, {"error", written.error()}});
     }

@@ -11,6 +11,7 @@
 
 #include "agent/sdk/asio.hpp"
 #include "agent/sdk/clock.hpp"
+#include "agent/sdk/lifecycle.hpp"
 #include "agent/sdk/log.hpp"
 #include "agent/sdk/model.hpp"
 #include "agent/sdk/store.hpp"
@@ -37,7 +38,7 @@ public:
 private:
     struct PendingBoots {
         std::uint64_t count = 0;
-        BootRecord last;
+        std::vector<BootRecord> last;  // at most kBootHistoryLength, newest last
     };
     struct Known {
         UnknownMachine machine;

@@ -18,22 +18,6 @@ Response not_found(Outcome outcome) {
     return plain(404, outcome, "not found");
 }
 
-std::string_view name_of(BootKind kind) {
-    switch (kind) {
-        case BootKind::kDisk:
-            return "localboot";
-        case BootKind::kInstall:
-            return "install";
-        case BootKind::kWipe:
-            return "wipe";
-        case BootKind::kRescue:
-            return "rescue";
-        case BootKind::kErase:
-            return "erase";
-    }
-    return "";
-}
-
 bool serves_config(const Machine& machine) {
     const auto kind = boot_decision(machine);
     return kind == BootKind::kInstall || kind == BootKind::kWipe;
@@ -110,13 +94,14 @@ Awaitable<Response> Service::boot(BootRoute route, Method method, const Peer& pe
     if (method == Method::kGet && answer->changed) {
         auto committed = co_await commit_boot((*found)->key, (*found)->url_id, peer, *answer);
         if (!committed) co_return refuse_boot(**found, peer, method, committed.error());
-    } else if (method == Method::kGet) {
+    }
+    if (method == Method::kGet && answer->kind != BootKind::kDisk) report_boot(**found, *answer, peer);
+    if (method == Method::kGet) {
         BootRecord record{host_.clock.system_now(), peer.source.to_string(),
                           answer->kind == BootKind::kDisk ? "localboot" : "netboot"};
         recorder_.note_boot((*found)->key, std::move(record));
     }
     if (answer->kind == BootKind::kDisk) co_return not_found(Outcome::kLocalBoot);
-    if (method == Method::kGet) report_boot(**found, *answer, peer);
     conversation.artifact_set = answer->set;
     recent_boots_.note(tenant + " " + peer.source.to_string(), answer->set, host_.clock.steady_now());
     Response response = plain(200, Outcome::kNetboot, "");
@@ -149,13 +134,12 @@ Result<Service::BootAnswer> Service::decide(const Machine& machine, const std::s
     const auto settings = settings_.load();
     BootAnswer answer;
     answer.kind = boot_decision(machine);
-    answer.from = machine.state;
     answer.after = machine;
     if (answer.kind == BootKind::kDisk) return answer;
 
     auto set = set_for(machine, answer.kind, *settings);
     if (!set) return fail(std::move(set.error()));
-    if (serves_config(machine) && machine.sealed_config.empty()) {
+    if (serves_config(machine) && machine.config_sha256.empty()) {
         return fail(Code::kFailedPrecondition, "no machine config is registered");
     }
     // Before anything is wiped: what it boots next must be here.
@@ -173,9 +157,11 @@ Result<Service::BootAnswer> Service::decide(const Machine& machine, const std::s
     answer.script = std::move(*script);
     answer.set = std::move(input.set.name);
 
-    auto after = apply(machine, LifecycleEvent::kBoot, host_.clock.system_now(), true);
+    const Cause cause{host_.clock.system_now(), kActor, "boot served: " + std::string(to_string(answer.kind)), true};
+    auto after = apply(machine, LifecycleEvent::kBoot, cause);
     if (!after) return fail(std::move(after.error()));
-    answer.changed = after->state != machine.state || after->wipe_pending != machine.wipe_pending;
+    answer.events = lifecycle_events(machine, *after, cause);
+    answer.changed = !answer.events.empty();
     answer.after = std::move(*after);
     return answer;
 }
@@ -191,14 +177,11 @@ Awaitable<Result<void>> Service::commit_boot(std::string key, std::string url_id
         auto decided = decide(*machine, url_id, peer);
         if (!decided) return fail(std::move(decided.error()));
         answer = std::move(*decided);
-        answer.after.boots += 1;
-        answer.after.last_boot = {host_.clock.system_now(), peer.source.to_string(),
-                                  answer.kind == BootKind::kDisk ? "localboot" : "netboot"};
         return put_of(answer.after);
     };
     std::string kind(kMachineKind);
     std::string reason("boot served: ");
-    reason += name_of(answer.kind);
+    reason += to_string(answer.kind);
     auto committed = co_await update_record(host_.store, std::move(kind), std::move(key), kActor, std::move(reason),
                                             std::move(edit));
     if (!committed) co_return fail(std::move(committed.error()));
@@ -207,22 +190,18 @@ Awaitable<Result<void>> Service::commit_boot(std::string key, std::string url_id
 
 void Service::report_boot(const FoundMachine& found, const BootAnswer& answer, const Peer& peer) const {
     // A client that asks again and again is reported once a second; what changes the machine is always reported.
-    const bool repeated = host_.clock.system_now() - found.machine.last_boot.time < kRecordInterval;
+    const auto history = read_record<BootHistory>(host_.store, kBootHistoryKind, found.key);
+    const bool repeated =
+        history && *history && host_.clock.system_now() - (*history)->value.last_boot.time < kRecordInterval;
     if (repeated && !answer.changed) return;
     const std::string source = peer.source.to_string();
-    const std::string decision(name_of(answer.kind));
+    const std::string decision(to_string(answer.kind));
     log_.info("boot script served", {{"machine", found.machine.name}, {"decision", decision}, {"source", source}});
     host_.events.publish({"machine.boot",
                           found.machine.name,
                           "boot script served: " + decision,
                           {{"decision", decision}, {"source", source}, {"tenant", found.machine.tenant}}});
-    if (answer.after.state == answer.from) return;
-    const std::string from(to_string(answer.from));
-    const std::string to(to_string(answer.after.state));
-    host_.events.publish({"machine.state",
-                          found.machine.name,
-                          from + " → " + to,
-                          {{"from", from}, {"to", to}, {"actor", kActor}, {"reason", "boot served: " + decision}}});
+    for (const auto& event : answer.events) host_.events.publish(event);
 }
 
 // Known, and yet not served: the machine boots its disk, and an operator can see why.
@@ -248,7 +227,7 @@ Response Service::config(const ConfigRoute& route, const Request& request, const
     const bool embedded = machine.delivery == ConfigDelivery::kEmbedded;
     const bool deliverable = embedded || (machine.delivery == ConfigDelivery::kUrl && route.part == ConfigPart::kYaml);
     if (!serves_config(machine) || !is_expected_source(machine, peer.source) || !deliverable ||
-        machine.sealed_config.empty()) {
+        machine.config_sha256.empty()) {
         return not_found(Outcome::kRefused);
     }
     auto response = config_part(**found, route.part);
@@ -271,7 +250,10 @@ Result<Response> Service::config_part(const FoundMachine& found, ConfigPart part
         response.etag = sha256_hex(response.body);
         return response;
     }
-    auto config = host_.secrets.open(machine.sealed_config, "machine/" + machine.name + "/config");
+    const auto record = read_record<MachineConfig>(host_.store, kMachineConfigKind, found.key);
+    if (!record) return fail(record.error());
+    if (!*record) return fail(Code::kDataLoss, "its config is not stored; register it again");
+    auto config = host_.secrets.open((*record)->value.sealed, machine_config_context(machine.name));
     if (!config) return fail(std::move(config.error()));
     if (sha256_hex(*config) != machine.config_sha256) {
         return fail(Code::kDataLoss, "the stored config does not have its digest; register it again");

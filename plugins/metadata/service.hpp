@@ -4,11 +4,13 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "agent/sdk/clock.hpp"
 #include "agent/sdk/event.hpp"
 #include "agent/sdk/lifecycle.hpp"
 #include "agent/sdk/log.hpp"
+#include "agent/sdk/records.hpp"
 #include "agent/sdk/secret.hpp"
 #include "agent/sdk/store.hpp"
 #include "plugins/metadata/artifacts.hpp"
@@ -55,9 +57,9 @@ private:
         BootKind kind = BootKind::kDisk;
         std::string script;  // empty: boot the disk
         std::string set;
-        MachineState from = MachineState::kNew;
         Machine after;
-        bool changed = false;  // `after` differs in more than counters: durable before the answer
+        std::vector<Event> events;  // what changes, for the bus once it is durable
+        bool changed = false;       // `after` differs in more than counters: durable before the answer
     };
 
     Awaitable<Response> boot(BootRoute route, Method method, const Peer& peer, std::string tenant,

@@ -5,6 +5,8 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "agent/sdk/records.hpp"
+
 namespace nett::redfish {
 namespace {
 
@@ -34,10 +36,12 @@ JobView view_job(const Store& store, const Clock& clock, const std::string& job,
     if (auto record = store.get(kMachineKind, machine); record && *record) {
         if (auto value = decode<Machine>((*record)->value)) {
             view.registered = {value->uuid, value->serial, value->macs, {}};
-            view.boots = value->boots;
-            view.last_boot_refused = value->last_boot.outcome == "refused";
             if (value->state == MachineState::kProvisioning) view.provisioning_since = value->state_since;
         }
+    }
+    if (auto history = read_record<BootHistory>(store, kBootHistoryKind, machine); history && *history) {
+        view.boots = (*history)->value.boots;
+        view.last_boot_refused = (*history)->value.last_boot.outcome == "refused";
     }
     if (auto record = store.get(kJobKind, job_key(job)); record && *record) {
         if (auto value = decode<Job>((*record)->value)) view.cancel_requested = value->cancel_requested;

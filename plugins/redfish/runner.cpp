@@ -63,6 +63,7 @@ Result<void> Runner::start(RunnerSettings settings) {
     job_watch_ = watch(kJobKind, &Runner::on_job);
     machine_watch_ = watch(kMachineKind, &Runner::on_machine);
     bmc_watch_ = watch(kBmcKind, &Runner::on_bmc);
+    boot_watch_ = watch(kBootHistoryKind, &Runner::on_machine);
     for (const Record& record : *records) {
         if (auto job = decode<Job>(record.value)) {
             take(*job);
@@ -407,6 +408,7 @@ Awaitable<void> Runner::stop(SteadyTime deadline) {
     job_watch_.reset();
     machine_watch_.reset();
     bmc_watch_.reset();
+    boot_watch_.reset();
     for (auto& [key, entry] : jobs_) {
         if (entry.run) entry.run->stop();
     }

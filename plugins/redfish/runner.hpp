@@ -114,6 +114,7 @@ private:
     Subscription job_watch_;
     Subscription machine_watch_;
     Subscription bmc_watch_;
+    Subscription boot_watch_;
 };
 
 }  // namespace nett::redfish

@@ -2,8 +2,8 @@
 #include <algorithm>
 
 #include "agent/core/inventory/inventory.hpp"
-#include "agent/core/inventory/records.hpp"
 #include "agent/core/inventory/validate.hpp"
+#include "agent/sdk/records.hpp"
 
 namespace nett {
 
@@ -49,13 +49,11 @@ Awaitable<Result<Revision>> Inventory::put_artifact_set(ArtifactSet set, By by) 
 
 Awaitable<Result<Revision>> Inventory::delete_artifact_set(std::string name, By by) {
     const auto turn = co_await registrations_.lock();
-    const auto machines = read_records<Machine>(store_, kMachineKind);
-    if (!machines) co_return fail(machines.error());
-    const auto user = std::find_if(machines->begin(), machines->end(),
-                                   [&](const Stored<Machine>& machine) { return machine.value.artifact_set == name; });
-    if (user != machines->end()) {
+    const auto user = store_.scan(kMachineKind, kArtifactSetIndex, group_prefix(name), "", 1);
+    if (!user) co_return fail(user.error());
+    if (!user->empty()) {
         co_return fail(Code::kFailedPrecondition,
-                       "machine \"{}\" netboots artifact set \"{}\"; give it another one first", user->value.name,
+                       "machine \"{}\" netboots artifact set \"{}\"; give it another one first", user->front().key,
                        name);
     }
     co_return co_await remove(kArtifactSetKind, "artifact set", std::move(name), std::move(by));
@@ -90,13 +88,11 @@ Awaitable<Result<Revision>> Inventory::put_bmc(Bmc bmc, std::optional<std::strin
 
 Awaitable<Result<Revision>> Inventory::delete_bmc(std::string name, By by) {
     const auto turn = co_await registrations_.lock();
-    const auto machines = read_records<Machine>(store_, kMachineKind);
-    if (!machines) co_return fail(machines.error());
-    const auto user = std::find_if(machines->begin(), machines->end(),
-                                   [&](const Stored<Machine>& machine) { return machine.value.bmc == name; });
-    if (user != machines->end()) {
+    const auto user = store_.scan(kMachineKind, kBmcIndex, group_prefix(name), "", 1);
+    if (!user) co_return fail(user.error());
+    if (!user->empty()) {
         co_return fail(Code::kFailedPrecondition, "machine \"{}\" has BMC \"{}\"; take it away there first",
-                       user->value.name, name);
+                       user->front().key, name);
     }
     co_return co_await remove(kBmcKind, "BMC", std::move(name), std::move(by));
 }

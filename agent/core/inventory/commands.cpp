@@ -16,7 +16,7 @@ By by(const CommandCall& call, std::string reason = {}) {
 }
 
 template <typename T>
-Result<Output> table(const Result<std::vector<Stored<T>>>& records, std::vector<Column> columns) {
+Result<Output> table(const Result<std::vector<T>>& records, std::vector<Column> columns) {
     if (!records) return fail(records.error());
     json::array rows;
     for (const auto& record : *records) rows.push_back(public_json(record));
@@ -24,7 +24,7 @@ Result<Output> table(const Result<std::vector<Stored<T>>>& records, std::vector<
 }
 
 template <typename T>
-Result<Output> object(const Result<Stored<T>>& record) {
+Result<Output> object(const Result<T>& record) {
     if (!record) return fail(record.error());
     return Output{public_json(*record)};
 }
@@ -89,7 +89,7 @@ Answer show_unknown_machines(Inventory& inventory) {
 }
 
 Answer show_machine(Inventory& inventory, CommandCall call) {
-    co_return object(inventory.machine(call.arg("name")));
+    co_return object(inventory.machine_view(call.arg("name")));
 }
 
 Answer show_job(Inventory& inventory, CommandCall call) {
@@ -133,7 +133,7 @@ Answer cancel(Inventory& inventory, CommandCall call) {
 
 // The members that every record shows; `version` is the record's format.
 template <typename T>
-json::object shown(const Stored<T>& stored) {
+json::object shown(const T& stored) {
     auto object = to_json(stored.value).as_object();
     object.stable_erase("version");
     object["revision"] = stored.revision;
@@ -243,9 +243,12 @@ json::object public_json(const Stored<Tenant>& stored) {
     return shown(stored);
 }
 
-json::object public_json(const Stored<Machine>& stored) {
-    auto object = shown(stored);
-    object.stable_erase("sealed_config");
+json::object public_json(const MachineView& view) {
+    auto object = shown(view);
+    const auto boots = to_json(view.boots).as_object();
+    for (const auto* member : {"boots", "last_boot_time", "last_boot_source", "last_boot_outcome"}) {
+        object[member] = boots.at(member);
+    }
     return object;
 }
 

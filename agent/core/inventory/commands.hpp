@@ -20,7 +20,7 @@ std::map<std::string, std::function<std::vector<std::string>()>, std::less<>> in
 
 // What a person or a script may see of a record: its members without secrets, with "revision".
 boost::json::object public_json(const Stored<Tenant>& stored);
-boost::json::object public_json(const Stored<Machine>& stored);
+boost::json::object public_json(const MachineView& view);
 boost::json::object public_json(const Stored<UnknownMachine>& stored);
 boost::json::object public_json(const Stored<ArtifactSet>& stored);
 boost::json::object public_json(const Stored<Bmc>& stored);

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "agent/core/inventory/records.hpp"
 #include "agent/core/inventory/validate.hpp"
+#include "agent/sdk/records.hpp"
 
 namespace nett {
 
@@ -85,12 +85,10 @@ Awaitable<Result<Revision>> Inventory::put_tenant(Tenant tenant, By by) {
 
 Awaitable<Result<Revision>> Inventory::delete_tenant(std::string name, By by) {
     const auto turn = co_await registrations_.lock();
-    const auto machines = read_records<Machine>(store_, kMachineKind);
+    const auto machines = store_.count(kMachineKind, kTenantIndex, group_prefix(name));
     if (!machines) co_return fail(machines.error());
-    const auto count = std::count_if(machines->begin(), machines->end(),
-                                     [&](const Stored<Machine>& machine) { return machine.value.tenant == name; });
-    if (count != 0) {
-        co_return fail(Code::kFailedPrecondition, "tenant \"{}\" has {} machines; delete them first", name, count);
+    if (*machines != 0) {
+        co_return fail(Code::kFailedPrecondition, "tenant \"{}\" has {} machines; delete them first", name, *machines);
     }
     co_return co_await remove(kTenantKind, "tenant", std::move(name), std::move(by));
 }
@@ -111,8 +109,30 @@ Result<std::vector<Stored<Tenant>>> Inventory::tenants(const std::string& after,
     return read_records<Tenant>(store_, kTenantKind, after, std::min(limit, kMaxListed));
 }
 
-Result<std::vector<Stored<Machine>>> Inventory::machines(const std::string& after, std::size_t limit) const {
-    return read_records<Machine>(store_, kMachineKind, after, std::min(limit, kMaxListed));
+Result<std::vector<MachineView>> Inventory::machines(const std::string& after, std::size_t limit) const {
+    auto machines = read_records<Machine>(store_, kMachineKind, after, std::min(limit, kMaxListed));
+    if (!machines) return fail(std::move(machines.error()));
+    // In the order of the same names, and never more of them.
+    auto histories = read_records<BootHistory>(store_, kBootHistoryKind, after, machines->size());
+    if (!histories) return fail(std::move(histories.error()));
+    std::vector<MachineView> views;
+    views.reserve(machines->size());
+    auto history = histories->begin();
+    for (auto& [machine, revision] : *machines) {
+        while (history != histories->end() && history->value.machine < machine.name) ++history;
+        BootHistory boots;
+        if (history != histories->end() && history->value.machine == machine.name) boots = std::move(history->value);
+        views.push_back({std::move(machine), std::move(boots), revision});
+    }
+    return views;
+}
+
+Result<MachineView> Inventory::machine_view(const std::string& name) const {
+    auto found = machine(name);
+    if (!found) return fail(std::move(found.error()));
+    auto boots = read_record<BootHistory>(store_, kBootHistoryKind, name);
+    if (!boots) return fail(std::move(boots.error()));
+    return MachineView{std::move(found->value), *boots ? std::move((*boots)->value) : BootHistory{}, found->revision};
 }
 
 Result<std::vector<Stored<UnknownMachine>>> Inventory::unknown_machines(const std::string& after,

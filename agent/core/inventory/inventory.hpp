@@ -16,6 +16,7 @@
 #include "agent/sdk/clock.hpp"
 #include "agent/sdk/event.hpp"
 #include "agent/sdk/model.hpp"
+#include "agent/sdk/records.hpp"
 #include "agent/sdk/secret.hpp"
 #include "agent/sdk/store.hpp"
 
@@ -38,10 +39,10 @@ struct By {
     std::string reason;  // empty: the use case's own words
 };
 
-// A record's value and the revision of its last change.
-template <typename T>
-struct Stored {
-    T value;
+// A machine with what it booted; the revision is the machine's.
+struct MachineView {
+    Machine value;
+    BootHistory boots;
     Revision revision = 0;
 };
 
@@ -76,15 +77,19 @@ public:
     Awaitable<Result<Revision>> put_bmc(Bmc bmc, std::optional<std::string> password, By by);
     Awaitable<Result<Revision>> delete_bmc(std::string name, By by);
 
-    // A machine has one running job at a time. kFailedPrecondition: it is locked, has no BMC, or would boot its disk.
+    // A machine has one open job at a time (agent/sdk/model.hpp). kFailedPrecondition: it has one, is locked, has no
+    // BMC, or would boot its disk.
     Awaitable<Result<Job>> create_job(std::string type, std::string machine,
                                       std::map<std::string, std::string> parameters, By by);
     // Asks the plugin that runs it to stop; a queued one is cancelled at once. kFailedPrecondition when it has ended.
     Awaitable<Result<Revision>> cancel_job(std::string id, By by);
+    // An operator has seen to a job that waits for one: its machine may have the next job. kFailedPrecondition when it
+    // does not wait.
+    Awaitable<Result<Revision>> acknowledge_job(std::string id, By by);
 
     // Reads: at most `limit` after `after`, in order of name. kNotFound says where to look.
     Result<std::vector<Stored<Tenant>>> tenants(const std::string& after = "", std::size_t limit = kMaxListed) const;
-    Result<std::vector<Stored<Machine>>> machines(const std::string& after = "", std::size_t limit = kMaxListed) const;
+    Result<std::vector<MachineView>> machines(const std::string& after = "", std::size_t limit = kMaxListed) const;
     Result<std::vector<Stored<UnknownMachine>>> unknown_machines(const std::string& after = "",
                                                                  std::size_t limit = kMaxListed) const;
     Result<std::vector<Stored<ArtifactSet>>> artifact_sets(const std::string& after = "",
@@ -93,6 +98,7 @@ public:
     // Ascending by number; `after` is a job's id.
     Result<std::vector<Stored<Job>>> jobs(const std::string& after = "", std::size_t limit = kMaxListed) const;
     Result<Stored<Machine>> machine(const std::string& name) const;
+    Result<MachineView> machine_view(const std::string& name) const;
     Result<Stored<Job>> job(const std::string& id) const;
     // Keys of all records of a kind, for completion.
     std::vector<std::string> names(std::string_view kind) const;
@@ -114,12 +120,12 @@ private:
     Awaitable<Result<Revision>> remove(std::string_view kind, std::string_view word, std::string name, By by);
     Result<Transaction> build_machine(const Machine& wanted, const std::optional<std::string>& config) const;
     Result<void> keep_runtime(Machine& machine, const std::optional<Stored<Machine>>& old,
-                              const std::optional<std::string>& config) const;
+                              const std::optional<std::string>& config, Transaction& transaction) const;
     Result<void> check_tenant_of(const Machine& machine, bool joins, Transaction& transaction) const;
     Result<void> check_identity(const Machine& machine) const;
     Result<Transaction> build_job(Job& job) const;
     Result<void> check_provision(const Machine& machine) const;
-    Result<std::string> running_job_of(const std::string& machine) const;
+    Result<std::optional<Job>> open_job_of(const std::string& machine) const;
     void publish(std::string type, std::string subject, std::string message, const By& by,
                  std::map<std::string, std::string> fields = {});
 
@@ -130,8 +136,5 @@ private:
     ArtifactFiles files_;
     AsyncMutex registrations_;
 };
-
-// Whether a job's state is its last one: DONE, FAILED, CANCELLED.
-bool is_ended(const Job& job);
 
 }  // namespace nett

@@ -1,14 +1,12 @@
 // Inventory's use cases for jobs: they are created and cancelled here, and run by the plugin that owns their type.
-#include <algorithm>
-#include <array>
 
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
 #include "agent/core/inventory/inventory.hpp"
-#include "agent/core/inventory/records.hpp"
 #include "agent/core/inventory/validate.hpp"
 #include "agent/sdk/lifecycle.hpp"
+#include "agent/sdk/records.hpp"
 #include "agent/sdk/strings.hpp"
 
 namespace nett {
@@ -19,7 +17,6 @@ constexpr std::string_view kProvisionType = "provision";
 constexpr std::string_view kQueued = "QUEUED";
 constexpr std::string_view kCancelled = "CANCELLED";
 constexpr std::string_view kNeedsOperator = "NEEDS_OPERATOR";
-constexpr std::array<std::string_view, 3> kEndedStates{"DONE", "FAILED", kCancelled};
 
 // The last number given, so that a number never comes twice, even when old jobs are gone.
 constexpr std::string_view kCounterKind = "counter";
@@ -61,37 +58,30 @@ Result<void> check_parameters(const std::map<std::string, std::string>& paramete
     return {};
 }
 
-// Oldest ended jobs go when there are more than kKeptJobs.
-void forget_old_jobs(const std::vector<Stored<Job>>& jobs, Transaction& transaction) {
-    auto ended = static_cast<std::size_t>(
-        std::count_if(jobs.begin(), jobs.end(), [](const Stored<Job>& job) { return is_ended(job.value); }));
-    for (const auto& job : jobs) {
-        if (ended < kKeptJobs) return;
-        if (!is_ended(job.value)) continue;
-        transaction.deletes.push_back({std::string(kJobKind), job_key(job.value.id)});
-        --ended;
-    }
-}
+// Ended jobs that are kKeptJobs numbers old go, a few at a time: as many as come.
+constexpr std::size_t kForgottenAtOnce = 4;
 
-// At work. One that waits for an operator is superseded by the next job of its machine.
-bool is_running(const Job& job) {
-    return !is_ended(job) && job.state != kNeedsOperator;
+Result<void> forget_old_jobs(const Store& store, std::uint64_t last, Transaction& transaction) {
+    if (last <= kKeptJobs) return {};
+    const auto oldest = store.scan(kJobKind, kEndedJobIndex, group_prefix(""), "", kForgottenAtOnce);
+    if (!oldest) return fail(oldest.error());
+    const auto keep_after = job_key(std::to_string(last - kKeptJobs));
+    for (const auto& record : *oldest) {
+        if (record.key <= keep_after) transaction.deletes.push_back({record.kind, record.key});
+    }
+    return {};
 }
 
 }  // namespace
 
-bool is_ended(const Job& job) {
-    return std::find(kEndedStates.begin(), kEndedStates.end(), job.state) != kEndedStates.end();
-}
-
-// The id, or empty.
-Result<std::string> Inventory::running_job_of(const std::string& machine) const {
-    const auto jobs = read_records<Job>(store_, kJobKind);
+// The job that keeps its machine from having another.
+Result<std::optional<Job>> Inventory::open_job_of(const std::string& machine) const {
+    const auto jobs = decode_records<Job>(store_.scan(kJobKind, kOpenJobIndex, group_prefix(machine)));
     if (!jobs) return fail(jobs.error());
     for (const auto& job : *jobs) {
-        if (job.value.machine == machine && is_running(job.value)) return job.value.id;
+        if (is_open(job.value)) return job.value;
     }
-    return std::string();
+    return std::optional<Job>();
 }
 
 Result<void> Inventory::check_provision(const Machine& machine) const {
@@ -114,13 +104,18 @@ Result<Transaction> Inventory::build_job(Job& job) const {
     const auto target = machine(job.machine);
     if (!target) return fail(target.error());
     NETT_TRY(check_provision(target->value));
-    const auto jobs = read_records<Job>(store_, kJobKind);
-    if (!jobs) return fail(jobs.error());
-    for (const auto& other : *jobs) {
-        if (other.value.machine != job.machine || !is_running(other.value)) continue;
+    const auto other = open_job_of(job.machine);
+    if (!other) return fail(other.error());
+    if (*other && (*other)->state == kNeedsOperator) {
         return fail(Code::kFailedPrecondition,
-                    "job {} of machine \"{}\" runs ({}); wait for it or say \"job {} cancel\"", other.value.id,
-                    job.machine, other.value.state, other.value.id);
+                    "job {} of machine \"{}\" waits for an operator: {}; see to it, then say \"job {} acknowledge\" or "
+                    "\"job {} cancel\"",
+                    (*other)->id, job.machine, (*other)->message, (*other)->id, (*other)->id);
+    }
+    if (*other) {
+        return fail(Code::kFailedPrecondition,
+                    "job {} of machine \"{}\" runs ({}); wait for it or say \"job {} cancel\"", (*other)->id,
+                    job.machine, (*other)->state, (*other)->id);
     }
     const auto counter = read_counter(store_);
     if (!counter) return fail(counter.error());
@@ -132,7 +127,7 @@ Result<Transaction> Inventory::build_job(Job& job) const {
     transaction.compares.push_back({std::string(kMachineKind), job.machine, target->revision});
     transaction.puts.push_back(counter_put(counter->last + 1));
     transaction.puts.push_back(put_of(job));
-    forget_old_jobs(*jobs, transaction);
+    NETT_TRY(forget_old_jobs(store_, counter->last + 1, transaction));
     return transaction;
 }
 
@@ -174,6 +169,26 @@ Awaitable<Result<Revision>> Inventory::cancel_job(std::string id, By by) {
     };
     auto committed = co_await transact(by, "cancel job", std::move(build));
     if (committed) publish("job.cancel", id, "cancellation was asked for", by);
+    co_return committed;
+}
+
+Awaitable<Result<Revision>> Inventory::acknowledge_job(std::string id, By by) {
+    Build build = [this, &id]() -> Result<Transaction> {
+        auto found = job(id);
+        if (!found) return fail(std::move(found.error()));
+        Job& job = found->value;
+        if (job.state != kNeedsOperator) {
+            return fail(Code::kFailedPrecondition, "job {} does not wait for an operator: it is {}", id, job.state);
+        }
+        Transaction transaction;
+        if (job.acknowledged) return transaction;
+        job.acknowledged = true;
+        transaction.compares.push_back(unchanged(kJobKind, job_key(id), found->revision));
+        transaction.puts.push_back(put_of(job));
+        return transaction;
+    };
+    auto committed = co_await transact(by, "acknowledge job", std::move(build));
+    if (committed) publish("job.acknowledged", id, "an operator has seen to it", by);
     co_return committed;
 }
 

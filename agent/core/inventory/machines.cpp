@@ -2,10 +2,12 @@
 #include <algorithm>
 
 #include "agent/core/inventory/inventory.hpp"
-#include "agent/core/inventory/records.hpp"
 #include "agent/core/inventory/validate.hpp"
+#include "agent/sdk/enrol.hpp"
 #include "agent/sdk/identity.hpp"
 #include "agent/sdk/lifecycle.hpp"
+#include "agent/sdk/prefixes.hpp"
+#include "agent/sdk/records.hpp"
 #include "agent/sdk/strings.hpp"
 
 namespace nett {
@@ -28,17 +30,9 @@ Result<void> Inventory::check_tenant_of(const Machine& machine, bool joins, Tran
     if (!*tenant) {
         return fail(Code::kNotFound, "no tenant \"{}\"; register it before its machines", machine.tenant);
     }
-    transaction.compares.push_back({std::string(kTenantKind), machine.tenant, (*tenant)->revision});
-    const auto quota = (*tenant)->value.machine_quota;
-    if (!joins || quota == 0) return {};
-    const auto machines = read_records<Machine>(store_, kMachineKind);
-    if (!machines) return fail(machines.error());
-    const auto count = std::count_if(machines->begin(), machines->end(), [&](const Stored<Machine>& other) {
-        return other.value.tenant == machine.tenant;
-    });
-    if (static_cast<std::uint64_t>(count) < quota) return {};
-    return fail(Code::kResourceExhausted, "tenant \"{}\" has {} machines, its quota is {}", machine.tenant, count,
-                quota);
+    transaction.compares.push_back(unchanged(kTenantKind, machine.tenant, (*tenant)->revision));
+    if (!joins) return {};
+    return check_quota(store_, (*tenant)->value);
 }
 
 // The store refuses a second owner too; this says it in an operator's words.
@@ -55,28 +49,32 @@ Result<void> Inventory::check_identity(const Machine& machine) const {
     return {};
 }
 
-// What a registration does not carry comes from the record that is there, or starts anew.
+// What a registration does not carry comes from the record that is there, or starts anew. A config that is given is
+// sealed into the transaction.
 Result<void> Inventory::keep_runtime(Machine& machine, const std::optional<Stored<Machine>>& old,
-                                     const std::optional<std::string>& config) const {
+                                     const std::optional<std::string>& config, Transaction& transaction) const {
     const Machine before = old ? old->value : Machine{};
     machine.state = before.state;
     machine.state_since = old ? before.state_since : clock_.system_now();
+    machine.state_actor = before.state_actor;
+    machine.state_reason = before.state_reason;
     machine.locked = before.locked;
     machine.wipe_pending = before.wipe_pending;
-    machine.boots = before.boots;
-    machine.last_boot = before.last_boot;
-    machine.sealed_config = before.sealed_config;
+    machine.hold = before.hold;
+    machine.erase = before.erase;
     machine.config_sha256 = before.config_sha256;
     machine.config_size = before.config_size;
     if (!config) return {};
-    machine.sealed_config.clear();
-    machine.config_sha256.clear();
+    machine.config_sha256 = config->empty() ? "" : sha256_hex(*config);
     machine.config_size = config->size();
-    if (config->empty()) return {};
-    auto sealed = secrets_.seal(*config, fmt::format("machine/{}/config", machine.name));
+    if (config->empty()) {
+        transaction.deletes.push_back({std::string(kMachineConfigKind), machine.name});
+        return {};
+    }
+    auto sealed = secrets_.seal(*config, machine_config_context(machine.name));
     if (!sealed) return fail(std::move(sealed.error()));
-    machine.sealed_config = std::move(*sealed);
-    machine.config_sha256 = sha256_hex(*config);
+    transaction.puts.push_back(
+        put_of(MachineConfig{machine.name, std::move(*sealed), machine.config_sha256, machine.config_size}));
     return {};
 }
 
@@ -96,7 +94,7 @@ Result<Transaction> Inventory::build_machine(const Machine& wanted, const std::o
         }
         transaction.compares.push_back({(*set)->kind, (*set)->key, (*set)->revision});
     }
-    NETT_TRY(keep_runtime(machine, *old, config));
+    NETT_TRY(keep_runtime(machine, *old, config, transaction));
     transaction.puts.push_back(put_of(machine));
     for (auto& id : ids_of(machine)) transaction.deletes.push_back({std::string(kUnknownMachineKind), std::move(id)});
     return transaction;
@@ -118,40 +116,50 @@ Awaitable<Result<Revision>> Inventory::put_machine(Machine machine, std::optiona
 
 Awaitable<Result<Revision>> Inventory::delete_machine(std::string name, By by) {
     const auto turn = co_await registrations_.lock();
-    const auto job = running_job_of(name);
+    const auto job = open_job_of(name);
     if (!job) co_return fail(job.error());
-    if (!job->empty()) {
-        co_return fail(Code::kFailedPrecondition, "job {} of machine \"{}\" runs; \"job {} cancel\" first", *job, name,
-                       *job);
+    if (*job) {
+        co_return fail(Code::kFailedPrecondition, "job {} of machine \"{}\" is {}; \"job {} cancel\" first", (*job)->id,
+                       name, (*job)->state, (*job)->id);
     }
-    auto committed = co_await remove(kMachineKind, "machine", name, by);
+    Build build = [this, &name]() -> Result<Transaction> {
+        auto found = machine(name);
+        if (!found) return fail(std::move(found.error()));
+        Transaction transaction;
+        transaction.compares.push_back(unchanged(kMachineKind, name, found->revision));
+        release_prefix(found->value, transaction);
+        for (const auto kind : {kMachineKind, kMachineConfigKind, kBootHistoryKind}) {
+            transaction.deletes.push_back({std::string(kind), name});
+        }
+        return transaction;
+    };
+    auto committed = co_await transact(by, "delete machine", std::move(build));
     if (committed) publish("machine.deleted", name, "deleted", by);
     co_return committed;
 }
 
 Awaitable<Result<Revision>> Inventory::set_machine_state(std::string name, MachineState state, By by) {
-    MachineState from{};
-    Build build = [this, &name, &from, state]() -> Result<Transaction> {
+    std::vector<Event> events;
+    Build build = [this, &name, &events, &by, state]() -> Result<Transaction> {
         auto found = machine(name);
         if (!found) return fail(std::move(found.error()));
-        from = found->value.state;
+        events.clear();
         Transaction transaction;
-        if (from == state) return transaction;
-        const auto event = event_for(from, state);
+        if (found->value.state == state) return transaction;
+        const auto event = event_for(found->value.state, state);
         if (!event) return fail(event.error());
-        auto next = apply(std::move(found->value), *event, clock_.system_now(), false);
+        const Cause cause{clock_.system_now(), by.actor, by.reason, false};
+        auto next = apply(found->value, *event, cause);
         if (!next) return fail(std::move(next.error()));
-        transaction.compares.push_back({std::string(kMachineKind), name, found->revision});
+        if (*event == LifecycleEvent::kDecommission) release_prefix(*next, transaction);
+        transaction.compares.push_back(unchanged(kMachineKind, name, found->revision));
         transaction.puts.push_back(put_of(*next));
+        events = lifecycle_events(found->value, *next, cause);
         return transaction;
     };
     auto committed = co_await transact(by, "set machine state", std::move(build));
-    if (committed && from != state) {
-        const std::string old_name(to_string(from));
-        const std::string new_name(to_string(state));
-        std::map<std::string, std::string> fields{{"from", old_name}, {"to", new_name}};
-        publish("machine.state", name, fmt::format("{} → {}", old_name, new_name), by, std::move(fields));
-    }
+    if (!committed) co_return committed;
+    for (auto& event : events) events_.publish(std::move(event));
     co_return committed;
 }
 
@@ -186,8 +194,11 @@ Awaitable<Result<Revision>> Inventory::accept_unknown_machine(std::string id, st
     Machine machine;
     machine.name = std::move(name);
     machine.tenant = (*unknown)->value.tenant;
-    machine.uuid = parsed->uuid.value_or("");
-    if (parsed->mac) machine.macs.push_back(*parsed->mac);
+    const auto& seen = (*unknown)->value;
+    machine.uuid = parsed->uuid.value_or(is_usable_uuid(seen.uuid) ? seen.uuid : "");
+    machine.macs = seen.macs;
+    if (parsed->mac) machine.macs.push_back(*parsed->mac);  // doubles go in check_machine()
+    machine.serial = seen.serial;
     co_return co_await put_machine(std::move(machine), std::nullopt, std::move(by));
 }
 

@@ -13,11 +13,8 @@ namespace nett {
 
 namespace {
 
-constexpr std::string_view kNameCharacters = "abcdefghijklmnopqrstuvwxyz0123456789.-";
 constexpr std::string_view kFileNameCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._+-";
 constexpr std::size_t kSha256Digits = 64;
-// Words that follow `machine` in the shell, where a machine's name may stand too.
-constexpr std::string_view kReservedName = "provision";
 
 bool is_printable(std::string_view text) {
     return std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c <= '~'; });
@@ -128,20 +125,6 @@ Result<std::string> canonical_origin(std::string_view text) {
 }
 
 }  // namespace
-
-Result<void> check_name(std::string_view what, std::string_view name) {
-    const bool good = !name.empty() && name.size() <= kMaxName && name.front() != '.' && name.front() != '-' &&
-                      name.find_first_not_of(kNameCharacters) == std::string_view::npos;
-    if (!good) {
-        return fail(Code::kInvalidArgument,
-                    "\"{}\" is not a name for a {}; lower-case letters, digits, dot and dash are, at most {}, a letter "
-                    "or digit "
-                    "first",
-                    name, what, kMaxName);
-    }
-    if (name == kReservedName) return fail(Code::kInvalidArgument, "\"{}\" is a word of the shell, not a name", name);
-    return {};
-}
 
 Result<void> check_text(std::string_view what, std::string_view text, std::size_t limit) {
     if (text.size() > limit)

@@ -6,12 +6,12 @@
 #include <string>
 #include <string_view>
 
+#include "agent/sdk/identity.hpp"
 #include "agent/sdk/model.hpp"
 #include "agent/sdk/result.hpp"
 
 namespace nett {
 
-inline constexpr std::size_t kMaxName = 63;          // a DNS label (RFC 1035 section 2.3.4): names become host names
 inline constexpr std::size_t kMaxMacs = 16;          // ports of one machine that may boot
 inline constexpr std::size_t kMaxPorts = 8;          // ports that it may stand behind: two ToRs with four links each
 inline constexpr unsigned kPortPrefixLength = 64;    // SLAAC needs 64 bits of interface identifier (RFC 4291 2.5.1)
@@ -25,8 +25,6 @@ inline constexpr std::size_t kMaxFileName = 128;          // of a set's file; a 
 inline constexpr std::size_t kMaxPassword = 1024;         // Redfish leaves the limit to the BMC; far above any
 inline constexpr std::size_t kMaxParameters = 32;         // of a job
 
-// [a-z0-9][a-z0-9.-]*, at most kMaxName. `what` is for the message: "machine".
-Result<void> check_name(std::string_view what, std::string_view name);
 // One printable ASCII line of at most `limit` bytes.
 Result<void> check_text(std::string_view what, std::string_view text, std::size_t limit = kMaxText);
 

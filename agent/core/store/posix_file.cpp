@@ -8,11 +8,6 @@
 
 namespace nett {
 
-void UniqueFd::reset(int fd) {
-    if (fd_ >= 0) ::close(fd_);
-    fd_ = fd;
-}
-
 Error errno_error(int number, std::string_view what, std::string context) {
     Code code = Code::kInternal;
     switch (number) {

@@ -3,34 +3,13 @@
 
 #include <string>
 #include <string_view>
-#include <utility>
 
 #include <sys/types.h>
 
 #include "agent/sdk/result.hpp"
+#include "agent/sdk/unique_fd.hpp"
 
 namespace nett {
-
-// Owns a file descriptor.
-class UniqueFd {
-public:
-    UniqueFd() = default;
-    explicit UniqueFd(int fd) : fd_(fd) {}
-    UniqueFd(UniqueFd&& other) noexcept : fd_(other.release()) {}
-    UniqueFd& operator=(UniqueFd&& other) noexcept {
-        if (this != &other) reset(other.release());
-        return *this;
-    }
-    ~UniqueFd() { reset(); }
-
-    int get() const { return fd_; }
-    explicit operator bool() const { return fd_ >= 0; }
-    int release() { return std::exchange(fd_, -1); }
-    void reset(int fd = -1);
-
-private:
-    int fd_ = -1;
-};
 
 // An Error of errno's class and text: ENOENT kNotFound, EACCES, EPERM and EROFS kPermissionDenied, ENOSPC and EDQUOT
 // kResourceExhausted, else kInternal. `context` is the path.

@@ -13,6 +13,22 @@ std::unique_ptr<SQLite::Database> open_reader(const std::string& path) {
     return database;
 }
 
+// The first text after all that begin with `prefix`, in SQLite's byte order.
+std::string end_of(std::string_view prefix) {
+    std::string end(prefix);
+    while (!end.empty() && static_cast<unsigned char>(end.back()) == 0xff) end.pop_back();
+    if (end.empty()) return "\xff";  // no UTF-8 text begins with it
+    end.back() = static_cast<char>(static_cast<unsigned char>(end.back()) + 1);
+    return end;
+}
+
+void bind_range(SQLite::Statement& statement, const IndexRange& range) {
+    bind_text(statement, 1, range.kind);
+    bind_text(statement, 2, range.index);
+    bind_text(statement, 3, range.prefix);
+    bind_text(statement, 4, end_of(range.prefix));
+}
+
 // SQLite's integers are signed.
 std::uint64_t as_limit(std::size_t limit) {
     return std::min<std::uint64_t>(limit, std::numeric_limits<std::int64_t>::max());
@@ -28,6 +44,12 @@ ReadConnection::ReadConnection(const std::string& path)
             " JOIN record ON record.kind = index_entry.kind AND record.key = index_entry.key"
             " WHERE index_entry.kind = ? AND index_entry.name = ? AND index_entry.value = ?"),
       list_(*database_, "SELECT key, value, revision FROM record WHERE kind = ? AND key > ? ORDER BY key LIMIT ?"),
+      scan_(*database_,
+            "SELECT record.key, record.value, record.revision FROM index_entry"
+            " JOIN record ON record.kind = index_entry.kind AND record.key = index_entry.key"
+            " WHERE index_entry.kind = ? AND index_entry.name = ? AND index_entry.value >= ? AND index_entry.value < ?"
+            " AND index_entry.value > ? ORDER BY index_entry.value LIMIT ?"),
+      count_(*database_, "SELECT count(*) FROM index_entry WHERE kind = ? AND name = ? AND value >= ? AND value < ?"),
       changes_(*database_,
                "SELECT revision, kind, key, value, actor, reason FROM change WHERE revision > ? ORDER BY revision, id"),
       meta_(*database_, "SELECT value FROM meta WHERE name = ?") {}
@@ -59,6 +81,26 @@ std::vector<Record> ReadConnection::list(std::string_view kind, std::string_view
         records.push_back({std::string(kind), column_text(list_, 0), column_text(list_, 1), column_integer(list_, 2)});
     }
     return records;
+}
+
+std::vector<Record> ReadConnection::scan(const IndexRange& range, std::string_view after, std::size_t limit) {
+    const StatementScope scope(scan_);
+    bind_range(scan_, range);
+    bind_text(scan_, 5, after);
+    bind_integer(scan_, 6, as_limit(limit));
+    std::vector<Record> records;
+    while (scan_.executeStep()) {
+        records.push_back(
+            {std::string(range.kind), column_text(scan_, 0), column_text(scan_, 1), column_integer(scan_, 2)});
+    }
+    return records;
+}
+
+std::uint64_t ReadConnection::count(const IndexRange& range) {
+    const StatementScope scope(count_);
+    bind_range(count_, range);
+    count_.executeStep();
+    return column_integer(count_, 0);
 }
 
 std::vector<Change> ReadConnection::changes(Revision since, std::size_t limit) {

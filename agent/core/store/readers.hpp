@@ -15,6 +15,13 @@ namespace nett {
 // The loop, the io threads and a spare; more readers than that wait for each other.
 inline constexpr std::size_t kReadConnections = 4;
 
+// Index entries of a kind whose value begins with `prefix`.
+struct IndexRange {
+    std::string_view kind;
+    std::string_view index;
+    std::string_view prefix;
+};
+
 // One connection with its prepared statements. Functions throw SQLite::Exception.
 class ReadConnection {
 public:
@@ -23,6 +30,8 @@ public:
     std::optional<Record> get(std::string_view kind, std::string_view key);
     std::optional<Record> find(std::string_view kind, std::string_view index, std::string_view value);
     std::vector<Record> list(std::string_view kind, std::string_view after, std::size_t limit);
+    std::vector<Record> scan(const IndexRange& range, std::string_view after, std::size_t limit);
+    std::uint64_t count(const IndexRange& range);
     std::vector<Change> changes(Revision since, std::size_t limit);
     std::uint64_t meta(std::string_view name);
 
@@ -31,6 +40,8 @@ private:
     SQLite::Statement get_;
     SQLite::Statement find_;
     SQLite::Statement list_;
+    SQLite::Statement scan_;
+    SQLite::Statement count_;
     SQLite::Statement changes_;
     SQLite::Statement meta_;
 };

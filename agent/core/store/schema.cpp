@@ -47,6 +47,53 @@ CREATE TABLE meta (
 ) WITHOUT ROWID;
 INSERT INTO meta (name, value) VALUES ('revision', 0), ('compacted', 0);
 )sql"},
+    Migration{"configs and boots apart from machines, grouping indexes",
+              // The shapes are those of agent/sdk/model.hpp at the time of this step. Serials may be there twice: the
+              // first machine has it in the index. The change log starts anew at a new revision, because records
+              // changed: whoever follows it lists again, and no sealed config stays in it.
+              R"sql(
+INSERT INTO record (kind, key, value, revision)
+    SELECT 'machine-config', key,
+           json_object('version', 1, 'machine', key, 'sealed', json_extract(value, '$.sealed_config'),
+                       'sha256', json_extract(value, '$.config_sha256'), 'size', json_extract(value, '$.config_size')),
+           (SELECT value + 1 FROM meta WHERE name = 'revision')
+    FROM record WHERE kind = 'machine' AND coalesce(json_extract(value, '$.sealed_config'), '') <> '';
+INSERT INTO record (kind, key, value, revision)
+    SELECT 'boot-history', key,
+           json_object('version', 1, 'machine', key, 'boots', coalesce(json_extract(value, '$.boots'), 0),
+                       'last_boot_time', coalesce(json_extract(value, '$.last_boot_time'), ''),
+                       'last_boot_source', coalesce(json_extract(value, '$.last_boot_source'), ''),
+                       'last_boot_outcome', coalesce(json_extract(value, '$.last_boot_outcome'), '')),
+           (SELECT value + 1 FROM meta WHERE name = 'revision')
+    FROM record WHERE kind = 'machine' AND coalesce(json_extract(value, '$.boots'), 0) <> 0;
+UPDATE record
+    SET value = json_remove(value, '$.sealed_config', '$.boots', '$.last_boot_time', '$.last_boot_source',
+                            '$.last_boot_outcome'),
+        revision = (SELECT value + 1 FROM meta WHERE name = 'revision')
+    WHERE kind = 'machine';
+INSERT OR IGNORE INTO index_entry (kind, name, value, key)
+    SELECT kind, 'serial', json_extract(value, '$.serial'), key FROM record
+    WHERE kind = 'machine' AND coalesce(json_extract(value, '$.serial'), '') <> '';
+INSERT INTO index_entry (kind, name, value, key)
+    SELECT record.kind, names.value,
+           json_extract(record.value, '$.' || replace(names.value, '-', '_')) || '/' || record.key, record.key
+    FROM record, json_each('["tenant", "artifact-set", "bmc"]') AS names
+    WHERE record.kind = 'machine' AND coalesce(json_extract(record.value, '$.' || replace(names.value, '-', '_')), '') <> '';
+INSERT INTO index_entry (kind, name, value, key)
+    SELECT kind, 'tenant', json_extract(value, '$.tenant') || '/' || key, key FROM record
+    WHERE kind = 'unknown-machine' AND coalesce(json_extract(value, '$.tenant'), '') <> '';
+INSERT INTO index_entry (kind, name, value, key)
+    SELECT kind,
+           CASE WHEN json_extract(value, '$.state') IN ('DONE', 'FAILED', 'CANCELLED')
+                THEN 'ended-job' ELSE 'open-job' END,
+           CASE WHEN json_extract(value, '$.state') IN ('DONE', 'FAILED', 'CANCELLED')
+                THEN '' ELSE json_extract(value, '$.machine') END || '/' || key,
+           key
+    FROM record WHERE kind = 'job';
+UPDATE meta SET value = value + 1 WHERE name = 'revision' AND EXISTS (SELECT 1 FROM record);
+DELETE FROM change;
+UPDATE meta SET value = (SELECT value FROM meta WHERE name = 'revision') WHERE name = 'compacted';
+)sql"},
 };
 
 int pragma(SQLite::Database& database, const char* name) {

@@ -125,6 +125,19 @@ Result<std::vector<Record>> SqliteStore::list(std::string_view kind, std::string
         [&](ReadConnection& reader) -> Result<std::vector<Record>> { return reader.list(kind, after, limit); });
 }
 
+Result<std::vector<Record>> SqliteStore::scan(std::string_view kind, std::string_view index, std::string_view prefix,
+                                              std::string_view after, std::size_t limit) const {
+    return readers_->with([&](ReadConnection& reader) -> Result<std::vector<Record>> {
+        return reader.scan({kind, index, prefix}, after, limit);
+    });
+}
+
+Result<std::uint64_t> SqliteStore::count(std::string_view kind, std::string_view index, std::string_view prefix) const {
+    return readers_->with([&](ReadConnection& reader) -> Result<std::uint64_t> {
+        return reader.count({kind, index, prefix});
+    });
+}
+
 Result<std::vector<Change>> SqliteStore::changes(Revision since, std::size_t limit) const {
     return readers_->with([&](ReadConnection& reader) -> Result<std::vector<Change>> {
         auto changes = reader.changes(since, limit);

@@ -55,6 +55,9 @@ public:
     Result<std::optional<Record>> find(std::string_view kind, std::string_view index,
                                        std::string_view value) const override;
     Result<std::vector<Record>> list(std::string_view kind, std::string_view after, std::size_t limit) const override;
+    Result<std::vector<Record>> scan(std::string_view kind, std::string_view index, std::string_view prefix,
+                                     std::string_view after, std::size_t limit) const override;
+    Result<std::uint64_t> count(std::string_view kind, std::string_view index, std::string_view prefix) const override;
     // kFailedPrecondition when `since` is older than the change log: list the records, then go on from revision().
     Result<std::vector<Change>> changes(Revision since, std::size_t limit) const override;
     Revision revision() const override { return revision_->load(std::memory_order_acquire); }
@@ -62,7 +65,7 @@ public:
     // Deletes are done before puts, so an index value may move between records in one transaction. Deleting what is not
     // there changes nothing; a transaction that changes nothing answers with the current revision.
     Awaitable<Result<Revision>> commit(Transaction transaction) override;
-    // An empty kind watches all kinds. Only changes later than revision() at the time of this call are delivered.
+    // Only changes later than revision() at the time of this call are delivered.
     [[nodiscard]] Subscription watch(std::string kind, std::function<void(const Change&)> observer) override;
 
     const std::string& path() const { return path_; }

@@ -73,6 +73,11 @@ class NoStore final : public Store {
     Result<std::vector<Record>> list(std::string_view, std::string_view, std::size_t) const override {
         return std::vector<Record>{};
     }
+    Result<std::vector<Record>> scan(std::string_view, std::string_view, std::string_view, std::string_view,
+                                     std::size_t) const override {
+        return std::vector<Record>{};
+    }
+    Result<std::uint64_t> count(std::string_view, std::string_view, std::string_view) const override { return 0U; }
     Result<std::vector<Change>> changes(Revision, std::size_t) const override { return std::vector<Change>{}; }
     Revision revision() const override { return 0; }
     Awaitable<Result<Revision>> commit(Transaction) override { co_return Revision{0}; }

@@ -55,8 +55,19 @@ TEST_F(JobsTest, OneRunningJobAMachine) {
     EXPECT_EQ(second.error().message, "job 1 of machine \"node-1\" runs (QUEUED); wait for it or say \"job 1 cancel\"");
     EXPECT_TRUE(provision("node-2"));
     EXPECT_EQ(run(inventory_->delete_machine("node-1", by_)).error().code, Code::kFailedPrecondition);
+}
+
+TEST_F(JobsTest, AJobThatWaitsForAnOperatorKeepsANewOneOffUntilItIsSeenTo) {
+    ASSERT_TRUE(provision("node-1"));
     set_job_state("1", "NEEDS_OPERATOR");
-    EXPECT_TRUE(provision("node-1")) << "a job that waits for an operator is superseded";
+    const auto second = provision("node-1");
+    EXPECT_EQ(second.error().code, Code::kFailedPrecondition);
+    EXPECT_NE(second.error().message.find("say \"job 1 acknowledge\" or \"job 1 cancel\""), std::string::npos)
+        << second.error().message;
+    ASSERT_TRUE(run(inventory_->acknowledge_job("1", by_)));
+    EXPECT_EQ(provision("node-1").value().id, "2");
+    EXPECT_EQ(run(inventory_->acknowledge_job("2", by_)).error().message,
+              "job 2 does not wait for an operator: it is QUEUED");
 }
 
 TEST_F(JobsTest, RefusesAMachineThatCannotBeProvisioned) {

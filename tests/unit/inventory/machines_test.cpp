@@ -20,7 +20,9 @@ TEST_F(InventoryTest, RegistersAMachineInCanonicalForm) {
     EXPECT_EQ(stored.value.state_since, clock_.system_now());
     EXPECT_EQ(stored.value.config_sha256, sha256_hex("machine: config\n"));
     EXPECT_EQ(stored.value.config_size, 16U);
-    EXPECT_EQ(secrets_->open(stored.value.sealed_config, "machine/node-1/config").value(), "machine: config\n");
+    const auto config = decode<MachineConfig>(store_->get(kMachineConfigKind, "node-1").value()->value).value();
+    EXPECT_EQ(secrets_->open(config.sealed, "machine/node-1/config").value(), "machine: config\n");
+    EXPECT_EQ(config.sha256, stored.value.config_sha256);
     EXPECT_EQ(store_->find(kMachineKind, kUuidIndex, kUuid).value().value().key, "node-1");
     ASSERT_EQ(events_.events.size(), 1U);
     EXPECT_EQ(events_.events[0].type, "machine.registered");
@@ -35,17 +37,15 @@ TEST_F(InventoryTest, RegisteringAgainKeepsStateBootsAndConfig) {
     auto again = machine("node-1", kMac);
     again.kernel_args = "console=ttyS0";
     again.state = MachineState::kDecommission;  // not a registration's to say
-    again.boots = 77;
     ASSERT_TRUE(put(again));
     auto stored = inventory_->machine("node-1").value().value;
     EXPECT_EQ(stored.kernel_args, "console=ttyS0");
     EXPECT_EQ(stored.state, MachineState::kActive);
     EXPECT_TRUE(stored.locked);
-    EXPECT_EQ(stored.boots, 0U);
     EXPECT_EQ(stored.config_sha256, sha256_hex("config"));
     ASSERT_TRUE(put(again, ""));
     stored = inventory_->machine("node-1").value().value;
-    EXPECT_TRUE(stored.sealed_config.empty());
+    EXPECT_FALSE(store_->get(kMachineConfigKind, "node-1").value());
     EXPECT_TRUE(stored.config_sha256.empty());
 }
 

@@ -121,11 +121,21 @@ protected:
         machine.macs = {kMac};
         machine.state = state;
         machine.artifact_set = "talos";
-        machine.sealed_config = PlainBox().seal(kConfig, "machine/node-1/config").value();
         machine.config_sha256 = sha256_hex(kConfig);
         return machine;
     }
-    void enrol(const Machine& machine) { store.put(put_of(machine)); }
+    // With a config, if the machine has the digest of one.
+    void enrol(const Machine& machine) {
+        store.put(put_of(machine));
+        if (machine.config_sha256.empty()) return;
+        MachineConfig config{machine.name, PlainBox().seal(kConfig, machine_config_context(machine.name)).value(),
+                             machine.config_sha256, std::string_view(kConfig).size()};
+        store.put(put_of(config));
+    }
+    BootHistory boots(const std::string& name = "node-1") const {
+        const auto record = store.get(kBootHistoryKind, name).value();
+        return record ? decode<BootHistory>(record->value).value() : BootHistory{};
+    }
     Machine stored(const std::string& name = "node-1") const {
         return decode<Machine>(store.get(kMachineKind, name).value()->value).value();
     }

@@ -129,9 +129,11 @@ protected:
     }
 
     void boot(const std::string& name) {
-        Machine machine = decode<Machine>((*store.get(kMachineKind, name))->value).value();
-        ++machine.boots;
-        store.put(put_of(machine));
+        BootHistory history;
+        if (const auto known = *store.get(kBootHistoryKind, name)) history = decode<BootHistory>(known->value).value();
+        history.machine = name;
+        ++history.boots;
+        store.put(put_of(history));
     }
 
     Job job(const std::string& id) { return decode<Job>((*store.get(kJobKind, job_key(id)))->value).value(); }

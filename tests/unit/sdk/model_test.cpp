@@ -16,6 +16,20 @@ void expect_identity(const T& value) {
     EXPECT_EQ(to_json(round_trip(value)), to_json(value));
 }
 
+const SystemTime kTime{std::chrono::milliseconds(1'700'000'000'123)};
+
+// Also that the value sets every member.
+template <typename T>
+void expect_whole(const T& value) {
+    expect_identity(value);
+    const auto json = to_json(value).as_object();
+    const auto blank = to_json(T{});
+    for (const auto& [key, none] : blank.as_object()) {
+        if (key == "version") continue;
+        EXPECT_NE(json.at(key), none) << key << " is not covered by this test";
+    }
+}
+
 TEST(Model, EveryMemberSurvivesTheStateFile) {
     Machine machine;
     machine.name = "node-1";
@@ -24,28 +38,38 @@ TEST(Model, EveryMemberSurvivesTheStateFile) {
     machine.macs = {"52:54:00:00:00:01", "52:54:00:00:00:02"};
     machine.serial = "S1";
     machine.state = MachineState::kReprovision;
-    machine.state_since = SystemTime{std::chrono::milliseconds(1'700'000'000'123)};
+    machine.state_since = kTime;
     machine.locked = true;
     machine.wipe_pending = true;
     machine.artifact_set = "talos";
     machine.kernel_args = "console=ttyS0";
     machine.delivery = ConfigDelivery::kUrl;
-    machine.sealed_config = "v1:AAAA";
     machine.config_sha256 = std::string(64, 'a');
     machine.config_size = 1234;
     machine.ports = {{"tor-a/swp1", Prefix6::parse("2001:db8:b000::/64").value()}};
     machine.bmc = "node-1";
-    machine.boots = 7;
-    machine.last_boot = {machine.state_since, "2001:db8:b000::5", "netboot"};
-    expect_identity(machine);
-    const auto json = to_json(machine).as_object();
-    const auto blank = to_json(Machine{});
-    for (const auto& [key, value] : blank.as_object()) {
-        if (key == "version") continue;
-        EXPECT_NE(json.at(key), value) << key << " is not covered by this test";
-    }
-    expect_identity(Tenant{"t", {"cn"}, {"boot.example"}, {"ou"}, 9});
-    expect_identity(UnknownMachine{"id", "t", "::1", machine.state_since, machine.state_since, 3});
+    machine.profile = "worker";
+    machine.state_actor = "unix:root";
+    machine.state_reason = "asked";
+    machine.hold = {"loops", kTime, kTime};
+    machine.erase = {kTime, kTime, "certificate 7"};
+    machine.production = {ProductionMode::kPool, "nodes", "2001:db8:f::/64"};
+    expect_whole(machine);
+    expect_whole(
+        Tenant{"t", {"cn"}, {"boot.example"}, {"ou"}, 9, {{{"tor-a/*"}, {"u"}, {"52:54:00"}, "p", "n-{mac}"}}});
+    Profile profile{"t", "p", "a", "r", "e", "k=v", "pool", ConfigDelivery::kToken, {{"install", "#!ipxe"}}};
+    profile.deadlines = {{MachineState::kNew, std::chrono::seconds(7)}};
+    profile.confirm = ConfirmBy::kConfigFetched;
+    profile.boot_loop = {3, 9};
+    expect_whole(profile);
+    expect_whole(MachineConfig{"m", "v1:AAAA", "ab", 17});
+    expect_whole(BootHistory{"m", 7, {kTime, "2001:db8:b000::5", "netboot"}, {kTime, kTime}});
+    expect_whole(UnknownMachine{"id", "t", "::1", kTime, kTime, 3, "u", {"m"}, "s", "tor-a/swp1"});
+    expect_whole(PrefixPool{"nodes", "t", Prefix6::parse("2001:db8:f::/48").value(), 128});
+    expect_whole(Allocation{"nodes", "m", Prefix6::parse("2001:db8:f::/64").value(), kTime});
+    expect_whole(BootToken{"ab", "m", "cd", kTime, kTime, "::1"});
+    expect_whole(MediaGrant{"ab", "7", "m", "/i.iso", "cd", {Prefix6::parse("2001:db8::/64").value()}, kTime});
+    expect_whole(IdempotencyRecord{"unix:root", "k", "PutMachine", "ab", 7, "17", kTime});
     expect_identity(
         ArtifactSet{"s", "v1", "amd64", "abc", "a=b", {{"vmlinuz", "ff", 5}}, "vmlinuz", "initramfs.xz", "[]"});
     expect_identity(Bmc{"b", "https://[::1]", "root", "v1:x", "/redfish/v1/Systems/1", "/ca.pem", "ab"});
@@ -56,9 +80,11 @@ TEST(Model, EveryMemberSurvivesTheStateFile) {
                         "why",
                         {{"image-url", "https://[::1]/a.iso"}},
                         "{}",
-                        machine.state_since,
-                        machine.state_since,
-                        true});
+                        kTime,
+                        kTime,
+                        true,
+                        true,
+                        "key"});
 }
 
 TEST(Model, UnknownMembersOfANewerNeighbourAreIgnored) {
@@ -82,11 +108,22 @@ TEST(Model, MachinesAreFoundByUuidAndEachMac) {
     machine.name = "m";
     machine.uuid = "u";
     machine.macs = {"a", "b"};
+    machine.serial = "To Be Filled By O.E.M.";
     const auto put = put_of(machine);
-    ASSERT_EQ(put.indexes.size(), 3U);
+    ASSERT_EQ(put.indexes.size(), 3U) << "a serial number that is none finds nothing";
     EXPECT_EQ(put.indexes[0].index, kUuidIndex);
     EXPECT_EQ(put.indexes[2].value, "b");
     EXPECT_TRUE(put_of(Machine{}).indexes.empty());
+}
+
+TEST(Model, AnOlderRecordHasTheDefaultsOfWhatItLacks) {
+    const auto machine = decode<Machine>(R"({"version":1,"name":"m","state":"active","delivery":"url"})").value();
+    EXPECT_TRUE(machine.hold.reason.empty());
+    EXPECT_EQ(machine.production.mode, ProductionMode::kNone);
+    const auto profile = decode<Profile>(R"({"version":1,"name":"p"})").value();
+    EXPECT_EQ(profile.deadlines, Profile{}.deadlines);
+    EXPECT_EQ(profile.boot_loop, BootLoopLimit{});
+    EXPECT_TRUE(decode<Profile>(R"({"version":1,"name":"p","deadlines":{}})")->deadlines.empty());
 }
 
 TEST(Model, JobKeysSortAsNumbers) {

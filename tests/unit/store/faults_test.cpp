@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "agent/core/store/schema.hpp"
+#include "agent/sdk/model.hpp"
 #include "tests/unit/store/store_fixture.hpp"
 
 namespace nett::test {
@@ -122,8 +123,8 @@ TEST_F(StoreFaults, NewerSchemaIsRefusedAndLeftAlone) {
     }
     const auto error = open_error(path());
     EXPECT_EQ(error.code, Code::kFailedPrecondition);
-    EXPECT_NE(error.message.find("its schema has version 99, this nettd knows up to 1"), std::string::npos)
-        << error.message;
+    const auto known = fmt::format("its schema has version 99, this nettd knows up to {}", state_migrations().size());
+    EXPECT_NE(error.message.find(known), std::string::npos) << error.message;
     SQLite::Database newer(path());
     EXPECT_EQ(newer.execAndGet("PRAGMA user_version").getInt(), 99);
 }
@@ -139,6 +140,52 @@ TEST_F(StoreFaults, MigrationsRunFromWhereAFileStands) {
     EXPECT_EQ(database.execAndGet("PRAGMA user_version").getInt(), 2);
     ASSERT_TRUE(migrate(database, path(), kTwo)) << "nothing left to do";
     EXPECT_FALSE(migrate(database, path(), std::span(kTwo).first(1)));
+}
+
+// A file of the first release: configs and boots inside of machines, no grouping indexes.
+TEST_F(StoreFaults, AFileOfTheFirstReleaseKeepsItsMachinesConfigsAndBoots) {
+    {
+        SQLite::Database old(path(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+        ASSERT_TRUE(migrate(old, path(), state_migrations().first(1)));
+        const auto add = [&](const char* kind, const char* key, const std::string& value) {
+            SQLite::Statement insert(old, "INSERT INTO record VALUES (?, ?, ?, 7)");
+            insert.bind(1, kind);
+            insert.bind(2, key);
+            insert.bind(3, value);
+            insert.exec();
+        };
+        const std::string machine = R"({"version":1,"name":"n1","tenant":"a","serial":"S1","state":"active",)"
+                                    R"("delivery":"embedded","artifact_set":"talos","bmc":"b1",)";
+        add("machine", "n1",
+            machine + R"("sealed_config":"v1:AA","config_sha256":"ff","config_size":5,"boots":3,)"
+                      R"("last_boot_time":"2026-11-21T11:05:00.000Z","last_boot_source":"::1",)"
+                      R"("last_boot_outcome":"netboot"})");
+        add("machine", "n2",
+            R"({"version":1,"name":"n2","tenant":"a","serial":"S1","state":"new",)"
+            R"("delivery":"embedded","sealed_config":"","boots":0})");
+        add("job", "00000000000000000001", R"({"version":1,"id":"1","machine":"n1","state":"DONE"})");
+        add("job", "00000000000000000002", R"({"version":1,"id":"2","machine":"n1","state":"NEEDS_OPERATOR"})");
+        old.exec("UPDATE meta SET value = 7 WHERE name = 'revision'");
+    }
+    const auto store = SqliteStore::open(path(), loop_.get_executor()).value();
+    EXPECT_EQ(store->revision(), 8U);
+    EXPECT_EQ(store->changes(7, 1).error().code, Code::kFailedPrecondition) << "whoever follows must list again";
+    const auto machine = store->get(kMachineKind, "n1").value()->value;
+    EXPECT_EQ(machine.find("sealed_config"), std::string::npos);
+    EXPECT_EQ(decode<Machine>(machine)->config_sha256, "ff");
+    const auto config = decode<MachineConfig>(store->get(kMachineConfigKind, "n1").value()->value).value();
+    EXPECT_EQ(config.sealed, "v1:AA");
+    EXPECT_EQ(config.size, 5U);
+    EXPECT_FALSE(store->get(kMachineConfigKind, "n2").value());
+    const auto boots = decode<BootHistory>(store->get(kBootHistoryKind, "n1").value()->value).value();
+    EXPECT_EQ(boots.boots, 3U);
+    EXPECT_EQ(to_rfc3339(boots.last_boot.time), "2026-11-21T11:05:00.000Z");
+    EXPECT_EQ(store->count(kMachineKind, kTenantIndex, group_prefix("a")).value(), 2U);
+    EXPECT_EQ(store->scan(kMachineKind, kBmcIndex, group_prefix("b1"), "", 5)->front().key, "n1");
+    EXPECT_EQ(store->scan(kMachineKind, kArtifactSetIndex, group_prefix("talos"), "", 5)->front().key, "n1");
+    EXPECT_EQ(store->find(kMachineKind, kSerialIndex, "S1").value()->key, "n1") << "the first of two";
+    EXPECT_EQ(store->count(kJobKind, kOpenJobIndex, group_prefix("n1")).value(), 1U);
+    EXPECT_EQ(store->count(kJobKind, kEndedJobIndex, group_prefix("")).value(), 1U);
 }
 
 TEST_F(StoreFaults, FailedMigrationLeavesTheFileAsItWas) {

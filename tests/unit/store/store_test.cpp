@@ -88,6 +88,28 @@ TEST_F(StoreTest, IndexFollowsItsRecord) {
     EXPECT_FALSE(store_->find("machine", "mac", "bb").value());
 }
 
+TEST_F(StoreTest, ScansAndCountsAGroupOfAnIndexInPages) {
+    for (const auto* key : {"c", "a", "b"}) {
+        ASSERT_TRUE(commit(put("machine", key, key, {{"tenant", std::string("t/") + key}, {"mac", key}})));
+    }
+    ASSERT_TRUE(commit(put("machine", "d", "d", {{"tenant", "t0/d"}})));
+    ASSERT_TRUE(commit(put("machine", "e", "e", {{"tenant", "t\xc3\xa9/e"}})));
+    const auto keys = [&](std::string_view prefix, std::string_view after, std::size_t limit) {
+        std::string out;
+        const auto records = store_->scan("machine", "tenant", prefix, after, limit).value();
+        for (const auto& record : records) out += record.key;
+        return out;
+    };
+    EXPECT_EQ(keys("t/", "", 10), "abc");
+    EXPECT_EQ(keys("t/", "", 2), "ab");
+    EXPECT_EQ(keys("t/", "t/b", 2), "c");
+    EXPECT_EQ(keys("", "", 10), "abcde") << "the whole index";
+    EXPECT_EQ(keys("u/", "", 10), "");
+    EXPECT_EQ(store_->count("machine", "tenant", "t/").value(), 3U);
+    EXPECT_EQ(store_->count("machine", "mac", "").value(), 3U);
+    EXPECT_EQ(store_->count("job", "tenant", "t/").value(), 0U);
+}
+
 TEST_F(StoreTest, RecordsMaySwapIndexValuesInOneTransaction) {
     ASSERT_TRUE(commit(put("machine", "node-1", "1", {{"mac", "aa"}})));
     ASSERT_TRUE(commit(put("machine", "node-2", "2", {{"mac", "bb"}})));

@@ -62,6 +62,31 @@ public:
         return out;
     }
 
+    Result<std::vector<Record>> scan(std::string_view kind, std::string_view index, std::string_view prefix,
+                                     std::string_view after = "", std::size_t limit = SIZE_MAX) const override {
+        if (read_fault) return fail(Error(*read_fault));
+        const std::lock_guard lock(mutex_);
+        std::map<std::string, Record> found;
+        for (const auto& [id, entry] : records_) {
+            if (id.first != kind) continue;
+            for (const auto& one : entry.indexes) {
+                if (one.index == index && one.value.starts_with(prefix) && one.value > after)
+                    found[one.value] = entry.record;
+            }
+        }
+        std::vector<Record> out;
+        for (auto& [value, record] : found) {
+            if (out.size() < limit) out.push_back(std::move(record));
+        }
+        return out;
+    }
+
+    Result<std::uint64_t> count(std::string_view kind, std::string_view index, std::string_view prefix) const override {
+        auto found = scan(kind, index, prefix);
+        if (!found) return fail(std::move(found.error()));
+        return found->size();
+    }
+
     Result<std::vector<Change>> changes(Revision since, std::size_t limit) const override {
         const std::lock_guard lock(mutex_);
         std::vector<Change> out;
@@ -143,7 +168,7 @@ private:
         }
         for (const auto& change : done) {
             for (const auto& watcher : std::vector(watchers_)) {
-                if (watcher->kind == change.kind) watcher->observer(change);
+                if (watcher->kind.empty() || watcher->kind == change.kind) watcher->observer(change);
             }
         }
         return done.empty() ? revision() : done.front().revision;
