@@ -72,6 +72,8 @@ std::string_view name_of(Outcome outcome) {
             return "artifact";
         case Outcome::kConfig:
             return "config";
+        case Outcome::kMedia:
+            return "media";
         case Outcome::kNotFound:
             return "not_found";
         case Outcome::kBadRequest:

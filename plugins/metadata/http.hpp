@@ -34,11 +34,18 @@ struct CertificateSubject {
     std::vector<std::string> organizational_units;
 };
 
+// Where a request came in that no certificate says anything about (homelab.hpp).
+struct HomelabSite {
+    std::string tenant;     // whose machines boot there
+    std::string authority;  // in the URLs of scripts: "192.168.0.66:8080"
+};
+
 // Who is at the other end of a connection.
 struct Peer {
     Address6 source;
     boost::asio::ip::tcp::endpoint local;
     CertificateSubject subject;
+    std::shared_ptr<const HomelabSite> homelab = nullptr;  // set: plain HTTP, and `subject` is empty
 };
 
 // What a connection remembers between requests: the set of the machine that its last boot request named, because
@@ -56,12 +63,13 @@ enum class Outcome {
     kNoTenant,
     kArtifact,
     kConfig,
+    kMedia,
     kNotFound,
     kBadRequest,
     kShed,
     kError,
 };
-inline constexpr std::size_t kOutcomes = 11;
+inline constexpr std::size_t kOutcomes = 12;
 std::string_view name_of(Outcome outcome);
 
 // A byte range of a representation: first byte and count (count > 0).

@@ -59,6 +59,30 @@ inline constexpr std::size_t kMaxKnownClients = 4096;
 // Different reasons of refused handshakes that are counted apart; OpenSSL knows a few hundred, a peer meets a dozen.
 inline constexpr std::size_t kMaxRefusalReasons = 32;
 
+// The media listener. A BMC reads an image over one to four connections; a rack's worth may do so at once.
+inline constexpr int kMediaMaxConnections = 512;
+inline constexpr int kMediaMaxConnectionsPerSource = 64;
+// Pieces of an image that are remembered as sent: a mount reads some 3,000 ranges, which soon join.
+inline constexpr std::size_t kMaxMediaGaps = 4096;
+inline constexpr std::size_t kMediaDigestChunk = 1024 * 1024;  // a few milliseconds of an io thread
+inline constexpr auto kMediaSweepInterval = 60s;               // how long an expired grant may stay in the state file
+
+// The homelab listener: some dozens of machines at once.
+inline constexpr int kHomelabMaxConnections = 256;
+inline constexpr int kHomelabMaxConnectionsPerSource = 64;
+inline constexpr auto kHomelabAskTimeout = std::chrono::milliseconds(5000);  // for the decision, on a home's network
+
+// NetBox. A page of 250 addresses has some 400 kB; 100,000 objects are 400 pages.
+inline constexpr std::size_t kNetboxPageSize = 250;
+inline constexpr std::size_t kNetboxMaxObjects = 100'000;
+inline constexpr std::size_t kNetboxMaxBody = 8 * 1024 * 1024;
+inline constexpr std::size_t kNetboxReadBuffer = 64 * 1024;
+inline constexpr std::size_t kNetboxMaxToken = 4096;
+inline constexpr auto kNetboxTimeout = 30s;  // of one page, all in all; NetBox takes seconds for a large one
+inline constexpr auto kNetboxDefaultRefresh = std::chrono::seconds(300);
+inline constexpr auto kNetboxFirstRetry = 5s;
+inline constexpr auto kNetboxMaxRetryAfter = std::chrono::seconds(3600);
+
 inline constexpr auto kHealthInterval = 5s;
 inline constexpr auto kCertificateWarning = std::chrono::hours(7 * 24);
 

@@ -20,6 +20,7 @@
 #include "plugins/metadata/server.hpp"
 #include "plugins/metadata/service.hpp"
 #include "plugins/metadata/settings.hpp"
+#include "plugins/metadata/side_services.hpp"
 #include "plugins/metadata/status.hpp"
 #include "plugins/metadata/task_group.hpp"
 #include "plugins/metadata/tenants.hpp"
@@ -42,6 +43,7 @@ public:
         auto verifying = recording ? parts->artifacts.start() : Result<void>{};
         if (!recording || !verifying) {
             co_await parts->server->stop(host_.clock.steady_now());
+            co_await parts->side.stop(host_.clock.steady_now());
             if (recording) co_await parts->recorder.stop();
             co_return fail(std::move(recording ? verifying.error() : recording.error()));
         }
@@ -68,6 +70,7 @@ public:
                                   {{"sha256", certificate.sha256}}});
         }
         report_health(host_, *parts_->server, parts_->artifacts, heartbeat_lost());
+        parts_->side.report_health();
         co_return Result<void>{};
     }
 
@@ -77,6 +80,7 @@ public:
         for (auto* timer : {&tick_, &probe_tick_, &disk_tick_}) timer->cancel();
         co_await tasks_.join();
         co_await parts_->server->stop(deadline);  // first: then nobody records or asks for tenants
+        co_await parts_->side.stop(deadline);
         co_await parts_->artifacts.stop();
         co_await parts_->recorder.stop();
         parts_->tenants.stop();
@@ -91,7 +95,10 @@ public:
         show.pattern = "show metadata";
         show.help = "The metadata service: listeners, connections, requests by result, certificate";
         show.run = [this](CommandCall) { return show_metadata(); };
-        return {std::move(show)};
+        std::vector<OpCommand> commands{std::move(show)};
+        const auto side = [this]() { return parts_ ? &parts_->side : nullptr; };
+        for (auto& command : side_op_commands(side)) commands.push_back(std::move(command));
+        return commands;
     }
 
 private:
@@ -104,12 +111,16 @@ private:
               server(std::make_shared<Server>(host.loop, host.io, host.clock,
                                               [this](Request request, const Peer& peer, Conversation& conversation) {
                                                   return service.handle(std::move(request), peer, conversation);
-                                              })) {}
+                                              })),
+              side(host, [this](Request request, const Peer& peer, Conversation& conversation) {
+                  return service.handle(std::move(request), peer, conversation);
+              }) {}
         TenantCache tenants;
         Recorder recorder;
         Artifacts artifacts;
         Service service;
         std::shared_ptr<Server> server;
+        SideServices side;
     };
 
     // All or nothing: what can fail comes first.
@@ -118,10 +129,13 @@ private:
         if (!tls) return fail(std::move(tls.error()));
         auto listeners = parts.server->open(settings.listen);
         if (!listeners) return fail(std::move(listeners.error()));
+        auto side = parts.side.prepare(settings.side, settings.tls);
+        if (!side) return fail(std::move(side.error()));
         parts.server->set_tls(std::move(*tls));
         parts.server->set_limits(settings.limits);
         parts.service.set_settings(settings.service);
         parts.server->adopt(std::move(*listeners));
+        parts.side.adopt(std::move(*side));
         return {};
     }
 
@@ -143,6 +157,7 @@ private:
     Awaitable<void> watch_health() {
         while (!stopping_) {
             report_health(host_, *parts_->server, parts_->artifacts, heartbeat_lost());
+            parts_->side.report_health();
             heartbeat_ = std::make_shared<std::atomic<bool>>(false);
             asio::post(host_.io, [beat = heartbeat_] { *beat = true; });
             tick_.expires_after(kHealthInterval);

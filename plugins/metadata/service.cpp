@@ -4,6 +4,7 @@
 
 #include "agent/sdk/strings.hpp"
 #include "plugins/metadata/boot_script.hpp"
+#include "plugins/metadata/homelab_boot.hpp"
 #include "plugins/metadata/limits.hpp"
 #include "plugins/metadata/ranges.hpp"
 
@@ -51,7 +52,7 @@ Awaitable<Response> Service::handle(Request request, const Peer& peer, Conversat
         if (outcome == Outcome::kNotFound) co_return not_found(outcome);
         co_return plain(400, outcome, "bad request");
     }
-    auto tenant = tenants_.table()->match(peer.subject);
+    auto tenant = peer.homelab ? Result<std::string>(peer.homelab->tenant) : tenants_.table()->match(peer.subject);
     if (!tenant) {
         if (const auto held = tenant_log_.admit(host_.clock.steady_now())) {
             const auto& names = peer.subject.common_names;
@@ -152,7 +153,7 @@ Result<Service::BootAnswer> Service::decide(const Machine& machine, const std::s
     input.kind = answer.kind;
     input.delivery = machine.delivery;
     input.fetch_timeout = settings->fetch_timeout;
-    auto script = render_boot_script(input);
+    auto script = peer.homelab ? render_homelab_boot(input, *peer.homelab) : render_boot_script(input);
     if (!script) return fail(std::move(script.error()));
     answer.script = std::move(*script);
     answer.set = std::move(input.set.name);
@@ -224,8 +225,10 @@ Response Service::config(const ConfigRoute& route, const Request& request, const
     if (!found) return failure(found.error(), "looking up a machine", Outcome::kError);
     if (!*found) return not_found(Outcome::kUnknownMachine);
     const auto& machine = (*found)->machine;
-    const bool embedded = machine.delivery == ConfigDelivery::kEmbedded;
-    const bool deliverable = embedded || (machine.delivery == ConfigDelivery::kUrl && route.part == ConfigPart::kYaml);
+    // A homelab's scripts name the config's URL, whatever the machine's usual delivery: Talos can fetch plain HTTP.
+    const auto delivery = peer.homelab ? ConfigDelivery::kUrl : machine.delivery;
+    const bool embedded = delivery == ConfigDelivery::kEmbedded;
+    const bool deliverable = embedded || (delivery == ConfigDelivery::kUrl && route.part == ConfigPart::kYaml);
     if (!serves_config(machine) || !is_expected_source(machine, peer.source) || !deliverable ||
         machine.config_sha256.empty()) {
         return not_found(Outcome::kRefused);

@@ -145,6 +145,7 @@ std::vector<ConfigCommand> config_commands() {
                         {},
                         {},
                         std::to_string(kDefaultMaxConnectionsPerSource)});
+    for (auto& command : side_commands()) commands.push_back(std::move(command));
     return commands;
 }
 
@@ -161,6 +162,7 @@ std::vector<Diagnostic> validate(const ConfigEntry& plugin, const CheckEnvironme
         if (!checked) findings.push_back(error_at(*entry, checked.error().to_string()));
     }
     check_names(plugin, findings);
+    for (auto& finding : validate_side(plugin)) findings.push_back(std::move(finding));
     return findings;
 }
 
@@ -177,6 +179,7 @@ Settings settings_of(const ConfigNode& node) {
     settings.service.erase_set = node.text("erase-set", "name", "");
     settings.service.fetch_timeout =
         std::chrono::milliseconds(node.integer("fetch-timeout", "milliseconds", kDefaultFetchTimeoutMs));
+    settings.side = side_settings_of(node);
     return settings;
 }
 

@@ -8,6 +8,7 @@
 #include "agent/sdk/config.hpp"
 #include "plugins/metadata/admission.hpp"
 #include "plugins/metadata/service.hpp"
+#include "plugins/metadata/side_settings.hpp"
 #include "plugins/metadata/tls.hpp"
 
 namespace nett::metadata {
@@ -17,6 +18,7 @@ struct Settings {
     TlsFiles tls;
     ConnectionLimits limits;
     ServiceSettings service;
+    SideSettings side;
 };
 
 std::vector<ConfigCommand> config_commands();

@@ -4,7 +4,7 @@
 # Usage: initramfs.sh
 #     prints the path of initramfs.xz, for the kernel that kernel.sh prints; made when it is not there
 #
-# It holds busybox, the modules that mounting a squashfs image needs, /extensions.yaml with one layer named
+# It holds busybox, the modules that mounting a squashfs image and a virtio network card need, /extensions.yaml with one layer named
 # `schematic` (as the initramfs of Talos' Image Factory has) and the file `init` beside this script. The same
 # inputs give the same bytes.
 set -euo pipefail
@@ -13,7 +13,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=../../../packaging/frr-grpc/debian-archive.sh
 source "$here/../../../packaging/frr-grpc/debian-archive.sh"
 
-readonly kModules=(loop squashfs)
+# The last two: a network card, for configurations that are fetched.
+readonly kModules=(loop squashfs virtio_pci virtio_net)
 readonly kBusybox=/bin/busybox
 
 kernel_dir=$(dirname "$("$here/kernel.sh")")
