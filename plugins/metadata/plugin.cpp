@@ -38,7 +38,12 @@ public:
         auto parts = std::make_unique<Parts>(host_);
         NETT_CO_TRY(parts->tenants.start(host_.store));
         const auto settings = settings_of(config);
-        NETT_CO_TRY(apply(*parts, settings));
+        auto side = parts->side.start();
+        auto applied = side ? apply(*parts, settings) : std::move(side);
+        if (!applied) {
+            co_await parts->side.stop(host_.clock.steady_now());
+            co_return applied;
+        }
         auto recording = parts->recorder.start();
         auto verifying = recording ? parts->artifacts.start() : Result<void>{};
         if (!recording || !verifying) {
