@@ -14,6 +14,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "agent/api/fabric_uplink.hpp"
 #include "agent/api/server.hpp"
 #include "agent/core/config/candidate.hpp"
 #include "agent/core/host/agent_commands.hpp"
@@ -27,8 +28,11 @@
 #include "agent/core/shell/shell.hpp"
 #include "agent/core/store/secret_box.hpp"
 #include "agent/core/store/sqlite_store.hpp"
+#include "agent/fabric/commands.hpp"
+#include "agent/fabric/fabric.hpp"
 #include "agent/frr/frr.hpp"
 #include "agent/net/net.hpp"
+#include "agent/net/route_watch.hpp"
 #include "agent/sdk/build_id.hpp"
 #include "agent/sdk/log.hpp"
 #include "agent/sdk/strings.hpp"
@@ -46,6 +50,17 @@ FrrSettings frr_settings(const FrrTargets& targets) {
             targets.bgpd,
             targets.vtysh_path,
             {"--vty_socket", targets.vtysh_socket_directory}};
+}
+
+ApiCertificates certificates(const ApiAccessSettings& access) {
+    return {access.certificate, access.private_key, access.client_ca};
+}
+
+FabricSettings fabric_settings(const ApiAccessSettings& access) {
+    FabricSettings out{access.stable_time, {}, {}};
+    for (const auto& upstream : access.upstreams) out.upstreams.push_back({upstream.endpoint, upstream.server_name});
+    out.identity = fmt::format("{} {} {}", access.certificate, access.private_key, access.client_ca);
+    return out;
 }
 
 // The directory of a file that nettd makes itself.
@@ -68,6 +83,7 @@ struct Agent::Parts {
 
     Result<void> open();
     Result<void> join();
+    void join_fabric();
     int run();
 
     std::vector<Diagnostic> validate(const ConfigNode& root);
@@ -99,12 +115,14 @@ struct Agent::Parts {
     std::unique_ptr<SqliteStore> store;
     std::unique_ptr<SecretBox> secrets;
     std::unique_ptr<Net> net;
+    std::unique_ptr<PortRoutes> routes;
     std::unique_ptr<FrrAdapter> frr;
     std::unique_ptr<Inventory> inventory;
     std::unique_ptr<ConfigManager> config;
     std::unique_ptr<Shell> shell;
     std::unique_ptr<PluginManager> plugins;
     std::unique_ptr<AgentCommandContext> command_context;
+    std::unique_ptr<Fabric> fabric;
     std::unique_ptr<ApiServer> api;
 };
 
@@ -121,6 +139,9 @@ Result<void> Agent::Parts::open() {
     auto opened_net = make_net(loop.get_executor());
     if (!opened_net) return fail(std::move(opened_net.error()).in("rtnetlink"));
     net = std::move(*opened_net);
+    auto opened_routes = make_port_routes(loop.get_executor());
+    if (!opened_routes) return fail(std::move(opened_routes.error()).in("rtnetlink"));
+    routes = std::move(*opened_routes);
     auto opened_inventory = Inventory::open({*store, *secrets, events, clock}, settings.artifact_directory);
     if (!opened_inventory) return fail(std::move(opened_inventory.error()));
     inventory = std::move(*opened_inventory);
@@ -150,11 +171,26 @@ Result<void> Agent::Parts::join() {
         shell->add_completion_source(name, std::move(source));
     shell->add_completion_source("interfaces", interface_names);
 
+    join_fabric();
+    NETT_TRY(shell->add_commands(fabric_commands(*fabric)));
     VersionInfo version{kVersion, kBuildId, settings.hostname, {}};
     for (const auto& loaded : setup.plugins.plugins) version.plugins.emplace_back(loaded.descriptor->name);
-    api = std::make_unique<ApiServer>(
-        ApiDependencies{loop.get_executor(), *shell, *inventory, *store, events, health, std::move(version)});
+    api = std::make_unique<ApiServer>(ApiDependencies{
+        loop.get_executor(), *shell, *inventory, *store, events, health, std::move(version),
+        [this](const std::string& origin, FabricReport report) { return fabric->receive(origin, std::move(report)); }});
     return {};
+}
+
+void Agent::Parts::join_fabric() {
+    auto make_uplink = [this](const FabricSettings::Upstream& upstream) {
+        return make_fabric_uplink(loop.get_executor(),
+                                  {upstream.endpoint, upstream.server_name, certificates(settings.api)});
+    };
+    fabric = std::make_unique<Fabric>(
+        FabricDependencies{{loop.get_executor(), clock, *store, *net, *routes, settings.hostname},
+                           events,
+                           health,
+                           std::move(make_uplink)});
 }
 
 std::vector<Diagnostic> Agent::Parts::validate(const ConfigNode& root) {
@@ -190,9 +226,11 @@ void Agent::Parts::put_in_force(const AgentSettings& next) {
 Awaitable<void> Agent::Parts::serve_api(ApiAccessSettings next) {
     settings.api = std::move(next);
     const auto& access = settings.api;
-    ApiTcpSettings tcp{access.listen, {access.certificate, access.private_key, access.client_ca}, access.grants};
+    ApiTcpSettings tcp{access.listen, certificates(access), access.grants};
     auto served = api->serve_tcp(std::move(tcp));
     co_await std::move(served);
+    auto joined = fabric->apply(fabric_settings(access));
+    co_await std::move(joined);
 }
 
 Awaitable<void> Agent::Parts::start() {
@@ -224,6 +262,7 @@ Awaitable<void> Agent::Parts::shut_down() {
     retry_timer.cancel();
     watchdog_timer.cancel();
     co_await plugins->stop(deadline);
+    co_await fabric->stop();
     co_await api->stop(deadline);
     frr->stop();
     loop.stop();

@@ -58,6 +58,11 @@ const char* key_usage(const CertificateSpec& spec) {
     return spec.family == KeyFamily::kRsa ? "critical,digitalSignature,keyEncipherment" : "critical,digitalSignature";
 }
 
+const char* usages(CertificateRole role) {
+    if (role == CertificateRole::kAgent) return "serverAuth,clientAuth";
+    return role == CertificateRole::kServer ? "serverAuth" : "clientAuth";
+}
+
 bool add_extensions(X509* certificate, X509* issuer, const CertificateSpec& spec) {
     const bool root = spec.role == CertificateRole::kRoot;
     bool good =
@@ -65,9 +70,8 @@ bool add_extensions(X509* certificate, X509* issuer, const CertificateSpec& spec
         add_extension(certificate, issuer, NID_key_usage, key_usage(spec)) &&
         add_extension(certificate, issuer, NID_subject_key_identifier, "hash");
     if (!root) {
-        const bool server = spec.role == CertificateRole::kServer;
         good = good && add_extension(certificate, issuer, NID_authority_key_identifier, "keyid:always") &&
-               add_extension(certificate, issuer, NID_ext_key_usage, server ? "serverAuth" : "clientAuth");
+               add_extension(certificate, issuer, NID_ext_key_usage, usages(spec.role));
     }
     if (!spec.addresses.empty()) {
         good = good && add_extension(certificate, issuer, NID_subject_alt_name, address_names(spec.addresses));

@@ -13,7 +13,8 @@
 
 namespace nett::builder {
 
-enum class CertificateRole { kRoot, kServer, kClient };
+// kAgent is both: an agent serves the management API, and reports to other agents.
+enum class CertificateRole { kRoot, kServer, kClient, kAgent };
 
 struct CertificateSpec {
     CertificateRole role = CertificateRole::kClient;

@@ -8,6 +8,7 @@
 
 #include "agent/sdk/build_id.hpp"
 #include "builder/outcome.hpp"
+#include "builder/server.hpp"
 #include "builder/values.hpp"
 
 namespace nett::builder {
@@ -16,14 +17,21 @@ namespace {
 constexpr int kFailed = 1;
 constexpr int kUsage = 2;
 
-void add_common_options(CLI::App& application, Invocation& invocation) {
+void add_common_options(CLI::App& application, Invocation& invocation, ClientIdentity& identity) {
     application.add_flag("--json", invocation.json, "Print the result as one JSON document");
     application
         .add_option("--server", invocation.servers,
-                    "An agent's management API, unix:PATH; repeat it to make the same change on several agents")
+                    "An agent's management API, unix:PATH or [ADDRESS]:PORT; repeat it to make the same change on "
+                    "several agents")
         ->default_val(std::vector<std::string>{"unix:/run/nett/nettd.sock"})
         ->transform(canonical("TARGET", parse_server_target))
         ->allow_extra_args(false);
+    application.add_option("--certificate", identity.certificate,
+                           "Our certificate, for agents at [ADDRESS]:PORT (PEM)");
+    application.add_option("--private-key", identity.private_key, "Its key (PEM)");
+    application.add_option("--ca", identity.ca, "Roots that the agents' certificates chain to (PEM)");
+    application.add_option("--server-name", identity.server_name,
+                           "Name in the agents' certificates, if it is not their address");
     application.add_option("--reason", invocation.reason, "Why, for the agents' history of changes");
     application.set_version_flag("--version", std::string("talos-fabric-builder ") + kVersion);
 }
@@ -59,9 +67,10 @@ int run(int argc, char** argv) {
         "nettd.",
         "talos-fabric-builder");
     Invocation invocation;
+    ClientIdentity identity;
     application.require_subcommand(1);
     application.fallthrough();
-    add_common_options(application, invocation);
+    add_common_options(application, invocation, identity);
     add_pki_commands(application, invocation);
     add_image_command(application, invocation);
     add_homelab_command(application, invocation);
@@ -74,6 +83,9 @@ int run(int argc, char** argv) {
         application.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
         return application.exit(error) == 0 ? 0 : kUsage;
+    }
+    if (const auto usable = use_identity(identity, invocation.servers); !usable) {
+        return print(Outcome(usable.error()), invocation.json);
     }
     return print(invocation.action(), invocation.json);
 }

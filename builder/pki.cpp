@@ -108,23 +108,38 @@ Result<std::vector<std::string>> renew_server(const PkiRequest& request,
     return store(server_files(request, *server, root->credential));
 }
 
-Result<std::vector<std::string>> issue_tenant(const PkiRequest& request, const TenantSubject& subject) {
-    NETT_TRY(check_name(subject.name));
-    if (subject.name == "root" || subject.name == "server") {
-        return fail(Code::kInvalidArgument, "a tenant cannot be named \"{}\": the PKI's own files are", subject.name);
+namespace {
+
+// <name>.pem and <name>.key of what `spec` describes.
+Result<std::vector<std::string>> issue_named(const PkiRequest& request, const std::string& name, CertificateSpec spec) {
+    NETT_TRY(check_name(name));
+    if (name == "root" || name == "server") {
+        return fail(Code::kInvalidArgument, "it cannot be named \"{}\": the PKI's own files are", name);
     }
     auto root = read_root(request);
     if (!root) return fail(std::move(root.error()));
-    const std::string common_name = subject.common_name.empty() ? subject.name + ".boot.example" : subject.common_name;
-    CertificateSpec spec{CertificateRole::kClient, common_name, subject.organizational_unit, {}, root->family};
+    spec.family = root->family;
     spec.not_before = request.now - kClientMargin;
     spec.not_after = std::min<SystemTime>(request.now + Days(request.days), root->not_after);
-    auto tenant = issue(spec, root->credential);
-    if (!tenant) return fail(std::move(tenant.error()));
-    const std::vector<NewFile> files{{file_of(request, subject.name + ".key"), tenant->key, kPrivateMode},
-                                     {file_of(request, subject.name + ".pem"), tenant->certificate, kPublicMode}};
+    auto made = issue(spec, root->credential);
+    if (!made) return fail(std::move(made.error()));
+    const std::vector<NewFile> files{{file_of(request, name + ".key"), made->key, kPrivateMode},
+                                     {file_of(request, name + ".pem"), made->certificate, kPublicMode}};
     NETT_TRY(refuse_existing(files, request.force, "--force replaces the key and the certificate"));
     return store(files);
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> issue_tenant(const PkiRequest& request, const TenantSubject& subject) {
+    const std::string common_name = subject.common_name.empty() ? subject.name + ".boot.example" : subject.common_name;
+    return issue_named(request, subject.name, {CertificateRole::kClient, common_name, subject.organizational_unit, {}});
+}
+
+Result<std::vector<std::string>> issue_api(const PkiRequest& request, const ApiSubject& subject) {
+    const std::string common_name = subject.common_name.empty() ? subject.name : subject.common_name;
+    const auto role = subject.addresses.empty() ? CertificateRole::kClient : CertificateRole::kAgent;
+    return issue_named(request, subject.name, {role, common_name, {}, subject.addresses});
 }
 
 }  // namespace nett::builder

@@ -44,4 +44,13 @@ struct TenantSubject {
 };
 Result<std::vector<std::string>> issue_tenant(const PkiRequest& request, const TenantSubject& subject);
 
+// A certificate for the management API: with addresses an agent's (it serves and calls), without a client's. `name` is
+// of the files and, without `common_name`, of the subject.
+struct ApiSubject {
+    std::string name;
+    std::string common_name;
+    std::vector<Address6> addresses;
+};
+Result<std::vector<std::string>> issue_api(const PkiRequest& request, const ApiSubject& subject);
+
 }  // namespace nett::builder

@@ -1,4 +1,4 @@
-// pki init, pki server, pki tenant.
+// pki init, pki server, pki tenant, pki api.
 #include <memory>
 
 #include <boost/json/array.hpp>
@@ -64,6 +64,26 @@ void add_server_options(CLI::App& command, Options& options) {
         ->check(CLI::Range(0, 20 * 365));
 }
 
+void add_api_command(CLI::App& pki, Invocation& invocation) {
+    CLI::App* api = pki.add_subcommand(
+        "api", "Issue a certificate for the management API (NAME.pem, NAME.key): an agent's or a client's");
+    auto options = std::make_shared<Options>();
+    add_folder_and_days(*api, *options);
+    api->add_option("NAME", options->subject.name, "Name of the files; an agent's is its hostname")->required();
+    api->add_option("--common-name", options->subject.common_name, "Subject CN; default NAME");
+    api->add_option("--address", options->addresses, "IPv6 address that the agent serves the API at; repeatable")
+        ->transform(canonical("ADDRESS", canonical_address))
+        ->allow_extra_args(false);
+    api->add_flag("--force", options->request.force, "Replace the key and the certificate");
+    api->callback([&invocation, options] {
+        invocation.action = [options] {
+            options->request.now = std::chrono::system_clock::now();
+            return written(issue_api(options->request,
+                                     {options->subject.name, options->subject.common_name, addresses_of(*options)}));
+        };
+    });
+}
+
 }  // namespace
 
 void add_pki_commands(CLI::App& application, Invocation& invocation) {
@@ -117,6 +137,7 @@ void add_pki_commands(CLI::App& application, Invocation& invocation) {
             return written(issue_tenant(tenant_options->request, tenant_options->subject));
         };
     });
+    add_api_command(*pki, invocation);
 }
 
 }  // namespace nett::builder

@@ -17,6 +17,17 @@ namespace nett::builder {
 
 inline constexpr std::chrono::seconds kCallDeadline{15};
 
+// Who we are, to agents that are reached over TCP: PEM files. An agent on a Unix socket sees the peer's user instead.
+struct ClientIdentity {
+    std::string certificate;
+    std::string private_key;
+    std::string ca;           // roots of the agents' certificates
+    std::string server_name;  // in an agent's certificate; empty: the address that it is reached at
+};
+// For every Server that is made from then on. Once, before the first; the error names the file or the missing option.
+// `targets` are those that will be used.
+Result<void> use_identity(const ClientIdentity& identity, const std::vector<std::string>& targets);
+
 // One agent. Thread-safe, as gRPC's stubs are.
 struct Server {
     explicit Server(const std::string& server_target);

@@ -100,7 +100,9 @@ Result<std::string> parse_server_target(std::string_view text) {
     constexpr std::string_view kUnix = "unix:";
     if (text.starts_with('/')) return std::string(kUnix) + std::string(text);
     if (text.starts_with(kUnix) && text.size() > kUnix.size()) return std::string(text);
-    return fail(Code::kInvalidArgument, "\"{}\": expected unix:PATH, such as unix:/run/nett/nettd.sock", text);
+    if (const auto endpoint = parse_endpoint6(text)) return to_string(*endpoint);
+    return fail(Code::kInvalidArgument,
+                "\"{}\": expected unix:PATH, such as unix:/run/nett/nettd.sock, or [ADDRESS]:PORT", text);
 }
 
 Result<std::string> parse_bmc_endpoint(std::string_view text) {

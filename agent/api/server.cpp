@@ -67,6 +67,7 @@ struct ApiServer::Impl {
           inventory(api, dependencies.inventory, dependencies.store),
           artifacts(api, dependencies.inventory),
           jobs(api, dependencies.inventory),
+          fabric(api, dependencies.receive_fabric),
           acceptor(dependencies.loop),
           pause(dependencies.loop),
           tcp(dependencies.loop, dependencies.health, grants,
@@ -78,6 +79,7 @@ struct ApiServer::Impl {
         builder.RegisterService(&inventory);
         builder.RegisterService(&artifacts);
         builder.RegisterService(&jobs);
+        builder.RegisterService(&fabric);
     }
 
     void accept(const std::shared_ptr<Impl>& self) {
@@ -138,6 +140,7 @@ struct ApiServer::Impl {
     InventoryService inventory;
     ArtifactService artifacts;
     JobService jobs;
+    FabricService fabric;
     std::string socket_path;
     local::stream_protocol::acceptor acceptor;
     asio::steady_timer pause;

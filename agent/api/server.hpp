@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "agent/api/fabric_service.hpp"
 #include "agent/api/system_service.hpp"
 #include "agent/api/tcp.hpp"
 #include "agent/core/inventory/inventory.hpp"
@@ -29,6 +30,7 @@ struct ApiDependencies {
     EventBus& events;
     HealthRegistry& health;
     VersionInfo version;
+    FabricReceiver receive_fabric = {};  // empty: reports are refused
 };
 
 // Loop thread only.

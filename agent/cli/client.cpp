@@ -4,6 +4,8 @@
 #include <chrono>
 #include <cstdint>
 #include <cstring>
+#include <fstream>
+#include <iterator>
 #include <mutex>
 
 #include <sys/random.h>
@@ -63,9 +65,15 @@ tl::expected<std::string, std::string> random_name() {
     return fmt::format("{:016x}{:016x}", bits[0], bits[1]);
 }
 
-std::string explain(const grpc::Status& status, const std::string& socket) {
+std::string explain(const grpc::Status& status, const std::string& socket, bool remote) {
     switch (status.error_code()) {
         case grpc::StatusCode::UNAVAILABLE:
+            if (remote) {
+                return fmt::format(
+                    "the agent at {} does not answer ({}); it needs \"api listen\" there, and both sides the other's "
+                    "CA",
+                    socket, status.error_message());
+            }
             return fmt::format("the agent at {} does not answer; see \"systemctl status nettd\"", socket);
         case grpc::StatusCode::CANCELLED:
             return "interrupted; a change that the agent had begun is finished";
@@ -76,9 +84,47 @@ std::string explain(const grpc::Status& status, const std::string& socket) {
     }
 }
 
+grpc::ChannelArguments channel_arguments() {
+    grpc::ChannelArguments arguments;
+    arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+    // A show of a large fabric is one message.
+    arguments.SetMaxReceiveMessageSize(-1);
+    return arguments;
+}
+
+tl::expected<std::shared_ptr<grpc::Channel>, std::string> channel_to_socket(const std::string& socket) {
+    if (auto reached = probe(socket); !reached) return tl::unexpected(std::move(reached.error()));
+    return grpc::CreateCustomChannel("unix:" + socket, grpc::InsecureChannelCredentials(), channel_arguments());
+}
+
+tl::expected<std::string, std::string> read_pem(const std::string& path, const char* option) {
+    if (path.empty()) return tl::unexpected(fmt::format("--server needs {}: it is mutual TLS", option));
+    std::ifstream in(path, std::ios::binary);
+    std::string text{std::istreambuf_iterator<char>(in), {}};
+    if (!in || text.empty()) return tl::unexpected(fmt::format("cannot read {}", path));
+    return text;
+}
+
+tl::expected<std::shared_ptr<grpc::Channel>, std::string> channel_to_server(const Target& target) {
+    grpc::SslCredentialsOptions options;
+    auto certificate = read_pem(target.certificate, "--certificate");
+    auto key = read_pem(target.private_key, "--private-key");
+    auto ca = read_pem(target.ca, "--ca");
+    for (auto* text : {&certificate, &key, &ca}) {
+        if (!*text) return tl::unexpected(std::move(text->error()));
+    }
+    options.pem_cert_chain = std::move(*certificate);
+    options.pem_private_key = std::move(*key);
+    options.pem_root_certs = std::move(*ca);
+    auto arguments = channel_arguments();
+    if (!target.server_name.empty()) arguments.SetSslTargetNameOverride(target.server_name);
+    return grpc::CreateCustomChannel("ipv6:" + target.server, grpc::SslCredentials(options), arguments);
+}
+
 }  // namespace
 
 struct Client::Impl {
+    bool remote = false;
     std::string socket;
     std::string session;
     std::unique_ptr<v1::Shell::Stub> stub;
@@ -95,19 +141,16 @@ Client::Client(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Client::Client(Client&&) noexcept = default;
 Client::~Client() = default;
 
-tl::expected<Client, std::string> Client::connect(const std::string& socket) {
-    if (auto reached = probe(socket); !reached) return tl::unexpected(std::move(reached.error()));
+tl::expected<Client, std::string> Client::connect(const Target& target) {
+    auto channel = target.server.empty() ? channel_to_socket(target.socket) : channel_to_server(target);
+    if (!channel) return tl::unexpected(std::move(channel.error()));
     auto name = random_name();
     if (!name) return tl::unexpected(std::move(name.error()));
-    grpc::ChannelArguments arguments;
-    arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-    // A show of a large fabric is one message.
-    arguments.SetMaxReceiveMessageSize(-1);
     auto impl = std::make_unique<Impl>();
-    impl->socket = socket;
+    impl->socket = target.server.empty() ? target.socket : target.server;
+    impl->remote = !target.server.empty();
     impl->session = std::move(*name);
-    impl->stub =
-        v1::Shell::NewStub(grpc::CreateCustomChannel("unix:" + socket, grpc::InsecureChannelCredentials(), arguments));
+    impl->stub = v1::Shell::NewStub(*channel);
     return Client(std::move(impl));
 }
 
@@ -131,7 +174,7 @@ Answer Client::execute(const std::string& line, bool json, const std::function<v
     const auto status = reader->Finish();
     impl_->set_running(nullptr);
     if (!status.ok()) {
-        answer.error = explain(status, impl_->socket);
+        answer.error = explain(status, impl_->socket, impl_->remote);
         answer.unreachable = status.error_code() == grpc::StatusCode::UNAVAILABLE ||
                              status.error_code() == grpc::StatusCode::UNIMPLEMENTED;
     }

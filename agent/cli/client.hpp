@@ -29,11 +29,21 @@ struct Suggestions {
     bool complete = false;  // the line is a whole command already
 };
 
-// One session with the agent behind a Unix socket. One thread, but for interrupt().
+// Where the agent is, and who we are to it.
+struct Target {
+    std::string socket;       // of an agent on this host
+    std::string server;       // "[2001:db8::1]:8443"; empty: the socket
+    std::string certificate;  // PEM files, for `server`
+    std::string private_key;
+    std::string ca;
+    std::string server_name;  // in its certificate; empty: its address
+};
+
+// One session with an agent. One thread, but for interrupt().
 class Client {
 public:
-    // The error says why nobody answers at `socket`, and the remedy.
-    static tl::expected<Client, std::string> connect(const std::string& socket);
+    // The error says why nobody answers there, and the remedy.
+    static tl::expected<Client, std::string> connect(const Target& target);
     Client(Client&&) noexcept;
     ~Client();
 

@@ -24,7 +24,7 @@ namespace {
 enum ExitStatus : int { kOk = 0, kCommandFailed = 1, kUnreachable = 2 };
 
 struct Options {
-    std::string socket = "/run/nett/nettd.sock";
+    Target target{"/run/nett/nettd.sock", {}, {}, {}, {}, {}};
     std::vector<std::string> commands;
     std::string file;
     bool json = false;
@@ -144,7 +144,7 @@ void block_signals() {
 
 int run(const Options& options) {
     block_signals();
-    auto client = Client::connect(options.socket);
+    auto client = Client::connect(options.target);
     if (!client) {
         print_error(client.error());
         return kUnreachable;
@@ -180,7 +180,18 @@ int main(int argc, char** argv) {
         ->type_name("FILE")
         ->excludes("--command");
     app.add_flag("-j,--json", options.json, "answer with JSON");
-    app.add_option("-s,--socket", options.socket, "the agent's socket")->type_name("PATH")->capture_default_str();
+    app.add_option("-s,--socket", options.target.socket, "the agent's socket")
+        ->type_name("PATH")
+        ->capture_default_str();
+    app.add_option("--server", options.target.server, "an agent on another host; needs the three options below")
+        ->type_name("[ADDRESS]:PORT")
+        ->excludes("--socket");
+    app.add_option("--certificate", options.target.certificate, "our certificate (PEM)")->type_name("PATH");
+    app.add_option("--private-key", options.target.private_key, "its key (PEM)")->type_name("PATH");
+    app.add_option("--ca", options.target.ca, "roots that the agent's certificate chains to (PEM)")->type_name("PATH");
+    app.add_option("--server-name", options.target.server_name,
+                   "name in the agent's certificate, if it is not its address")
+        ->type_name("NAME");
     app.set_version_flag("--version", std::string("nettsh ") + NETT_VERSION);
     app.footer(
         "Exit status: 0 all commands succeeded, 1 a command failed, 2 the agent cannot be reached.\n\n"

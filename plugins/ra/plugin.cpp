@@ -52,11 +52,6 @@ public:
                           [this](CommandCall call) -> Awaitable<Result<Output>> {
                               co_return show_interface(host_, service_, call.arg("name"));
                           }});
-        result.push_back({"show ports",
-                          "Ports that machines boot behind, and who is there",
-                          {{"ports", "Boot ports"}},
-                          Role::kViewer,
-                          [this](CommandCall) -> Awaitable<Result<Output>> { co_return show_ports(host_, service_); }});
         return result;
     }
 

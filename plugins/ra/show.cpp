@@ -71,16 +71,4 @@ Result<Output> show_interface(const Host& host, const Service& service, const st
     return Output{std::move(object)};
 }
 
-Output show_ports(const Host& host, const Service& service) {
-    json::array rows;
-    for (const PortStatus& port : service.ports()) {
-        rows.push_back(json::object{{"port", host.hostname + "/" + port.name},
-                                    {"prefix", port.prefix.to_string()},
-                                    {"link", port.link},
-                                    {"mac", port.mac},
-                                    {"neighbours", neighbours_of(host, port)}});
-    }
-    return {std::move(rows), {{"port", "Port"}, {"prefix", "Prefix"}, {"link", "Link"}, {"mac", "MAC"}}, {}};
-}
-
 }  // namespace nett::ra

@@ -1,4 +1,4 @@
-// The operational commands: show ra, show ra interface NAME, show ports.
+// The operational commands: show ra, show ra interface NAME.
 #pragma once
 
 #include <vector>
@@ -10,6 +10,5 @@ namespace nett::ra {
 
 Output show_ra(const Service& service);
 Result<Output> show_interface(const Host& host, const Service& service, const std::string& name);
-Output show_ports(const Host& host, const Service& service);
 
 }  // namespace nett::ra

@@ -30,6 +30,16 @@ class Pki:
     def add_tenant(self, name):
         self._run("pki", "tenant", self.folder, name)
 
+    def add_api(self, name, *addresses):
+        """A certificate for the management API: with addresses an agent's, without a client's. CN is the name."""
+        self._run("pki", "api", self.folder, name, *[word for address in addresses for word in ("--address", address)])
+
+    def install_api(self, node, name):
+        """What an agent needs to serve the API over TCP, and to call another one."""
+        for source, target, mode in ((f"{name}.pem", "api.crt", 0o644), (f"{name}.key", "api.key", 0o600),
+                                     ("root.pem", "api-ca.crt", 0o644)):
+            node.write(f"/etc/nett/{target}", (self.folder / source).read_bytes(), mode)
+
     def make_image(self, ipxe):
         """The tenant's USB image from an iPXE binary; returns its path."""
         stick = self._lab.folder / f"usb-{TENANT}.img"

@@ -1,0 +1,85 @@
+#include "agent/fabric/detector.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include "agent/sdk/log.hpp"
+
+namespace nett {
+
+namespace {
+const Logger kLog("fabric");
+}
+
+FabricDetector::FabricDetector(DetectorDependencies dependencies, std::chrono::seconds stable_time, Handler on_change)
+    : d_(std::move(dependencies)),
+      tracker_(stable_time),
+      stable_time_(stable_time),
+      on_change_(std::move(on_change)),
+      timer_(d_.loop) {}
+
+void FabricDetector::start() {
+    records_ = d_.store.watch(std::string(kBootPortKind), [this](const Change&) { follow_ports(); });
+    links_ = d_.net.observe_links([this] { follow_ports(); });
+    routes_ = d_.routes.observe([this](const std::vector<PortRoute>& routes) { on_routes(routes); });
+    follow_ports();
+    // Nothing to watch is an answer too.
+    if (const auto ports = read_boot_ports(d_.store); ports && ports->empty()) on_routes({});
+}
+
+void FabricDetector::stop() {
+    records_.reset();
+    links_.reset();
+    routes_.reset();
+    timer_.cancel();
+}
+
+void FabricDetector::set_stable_time(std::chrono::seconds stable_time) {
+    stable_time_ = stable_time;
+    tracker_.set_stable_time(stable_time);
+    update(tracker_.advance(d_.clock.steady_now()));
+}
+
+void FabricDetector::follow_ports() {
+    const auto ports = read_boot_ports(d_.store);
+    if (!ports) {
+        kLog.warning("cannot read the ports; the next change tries again", {{"error", ports.error()}});
+        return;
+    }
+    std::set<std::string> names;
+    for (const auto& port : *ports) names.insert(port.interface);
+    d_.routes.watch(std::move(names));
+}
+
+void FabricDetector::on_routes(const std::vector<PortRoute>& routes) {
+    const auto now = d_.clock.steady_now();
+    if (!settles_) settles_ = now + stable_time_;
+    update(tracker_.observe(now, machine_routes(routes)));
+}
+
+void FabricDetector::update(bool changed) {
+    const auto now = d_.clock.steady_now();
+    const bool settles_now = !settled_ && settles_ && now >= *settles_;
+    settled_ |= settles_now;
+    if (settles_now || (settled_ && changed)) {
+        std::vector<PortPrefix> prefixes;
+        for (const auto& route : tracker_.stable()) {
+            if (prefixes.size() >= kMaxPrefixesPerSwitch) break;
+            prefixes.push_back({d_.hostname + "/" + route.interface, route.prefix, route.next_hop});
+        }
+        on_change_(std::move(prefixes));
+    }
+    arm();
+}
+
+void FabricDetector::arm() {
+    auto next = tracker_.next_deadline();
+    if (!settled_ && settles_ && (!next || *settles_ < *next)) next = settles_;
+    if (!next) return;
+    timer_.expires_after(std::max(*next - d_.clock.steady_now(), SteadyTime::duration::zero()));
+    timer_.async_wait([this](const boost::system::error_code& error) {
+        if (!error) update(tracker_.advance(d_.clock.steady_now()));
+    });
+}
+
+}  // namespace nett
