@@ -5,7 +5,7 @@
 namespace nett::anycast {
 namespace {
 
-constexpr int kMostDoublings = 5;  // 5 s · 2^5 is kLongestHoldDown
+constexpr int kMostDoublings = 12;  // beyond any longest hold-down; keeps the shift small
 
 std::string with_note(std::string text, const std::string& note) {
     return note.empty() ? text : fmt::format("{}: {}", text, note);
@@ -60,7 +60,7 @@ void Decision::count_flap(SteadyTime now) {
     flaps_ = flapping ? flaps_ + 1 : 0;
     last_withdrawal_ = now;
     if (flaps_ == 0) return;
-    held_until_ = now + std::min(kFirstHoldDown * (1 << std::min(flaps_ - 1, kMostDoublings)), kLongestHoldDown);
+    held_until_ = now + std::min(limits_.first * (1 << std::min(flaps_ - 1, kMostDoublings)), limits_.longest);
 }
 
 void Decision::lost(std::string reason, SteadyTime now) {

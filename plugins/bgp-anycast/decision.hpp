@@ -22,9 +22,14 @@
 
 namespace nett::anycast {
 
-inline constexpr std::chrono::seconds kFirstHoldDown{5};  // after the second withdrawal within kFlapMemory
-inline constexpr std::chrono::seconds kLongestHoldDown{160};
 inline constexpr std::chrono::minutes kFlapMemory{5};
+
+// How long a flapping server stays away.
+struct HoldDown {
+    std::chrono::seconds first{5};  // after the second withdrawal within kFlapMemory; 0: never
+    std::chrono::seconds longest{160};
+    friend bool operator==(const HoldDown&, const HoldDown&) = default;
+};
 
 enum class Stance { kWithdrawn, kDePreferred, kAnnounced };
 std::string_view to_string(Stance stance);  // "withdrawn", "de-preferred", "announced"
@@ -45,6 +50,8 @@ class Decision {
 public:
     // How long it is announced less preferred before maintenance withdraws it. 0: at once.
     void set_drain_time(std::chrono::milliseconds time) { drain_time_ = time; }
+
+    void set_hold_down(HoldDown hold_down) { limits_ = hold_down; }
 
     // True when the stance changed. `note` is the operator's reason for the mode.
     bool update(const Health& health, Mode mode, const std::string& note, SteadyTime now);
@@ -70,6 +77,7 @@ private:
     void count_flap(SteadyTime now);
 
     std::chrono::milliseconds drain_time_{0};
+    HoldDown limits_;
     Stance stance_ = Stance::kWithdrawn;  // default deny
     std::string reason_ = "not checked yet";
     int flaps_ = 0;

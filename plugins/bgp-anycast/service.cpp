@@ -66,6 +66,7 @@ void Service::reconfigure(Settings settings) {
     shared_.set_thresholds(settings_.rise, settings_.fall);
     // Without a drain there is nothing to wait for.
     decision_.set_drain_time(settings_.drain ? settings_.drain_time : std::chrono::milliseconds(0));
+    decision_.set_hold_down(settings_.hold_down);
     put_local_path();
     announcer_.configure(settings_);
     if (announcer_.stance() != decision_.stance()) announcer_.apply(decision_.stance());

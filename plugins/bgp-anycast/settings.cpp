@@ -93,6 +93,11 @@ std::vector<ConfigCommand> config_commands() {
                 std::to_string(defaults.rise)),
         command("fall {checks:int:1..100}", "Bad looks in a row before it is withdrawn", {{"checks", "Number"}}, {},
                 std::to_string(defaults.fall)),
+        command(
+            "hold-down {first:int:0..3600} longest {longest:int:0..3600}",
+            "How long a server that is withdrawn again and again stays away, doubling each time",
+            {{"first", "Seconds after the second withdrawal within five minutes; 0: never"}, {"longest", "Seconds"}},
+            {}, "5 longest 160"),
         command("dry-run", "Decide and say so, and announce nothing", {}, {}, "off"),
     };
     for (ConfigCommand& one : check_commands(kNode)) commands.push_back(std::move(one));
@@ -120,6 +125,10 @@ Settings settings_of(const ConfigNode& node) {
     settings.check_interval = milliseconds("check-interval", settings.check_interval);
     settings.rise = static_cast<int>(node.integer("rise", "checks", settings.rise));
     settings.fall = static_cast<int>(node.integer("fall", "checks", settings.fall));
+    if (const ConfigEntry* entry = node.find("hold-down longest")) {
+        settings.hold_down = {std::chrono::seconds(entry->integer("first")),
+                              std::chrono::seconds(entry->integer("longest"))};
+    }
     settings.dry_run = node.has("dry-run");
     for (const ConfigEntry* entry : node.all("check")) settings.checks.push_back(check_settings_of(*entry));
     return settings;

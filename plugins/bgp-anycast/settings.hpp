@@ -11,6 +11,7 @@
 #include "agent/sdk/config.hpp"
 #include "agent/sdk/frr.hpp"
 #include "plugins/bgp-anycast/check.hpp"
+#include "plugins/bgp-anycast/decision.hpp"
 
 namespace nett::anycast {
 
@@ -31,8 +32,9 @@ struct Settings {
     std::chrono::milliseconds drain_time{2000};
     std::set<std::string> required;  // health components; empty: all with local conditions
     std::chrono::milliseconds check_interval{500};
-    int rise = 2;          // looks at the registry in a row before its conditions count as good
-    int fall = 2;          // … as failed
+    int rise = 2;  // looks at the registry in a row before its conditions count as good
+    int fall = 2;  // … as failed
+    HoldDown hold_down;
     bool dry_run = false;  // decide and say so, touch neither kernel nor FRR
     std::vector<CheckSettings> checks;
 };

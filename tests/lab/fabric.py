@@ -86,7 +86,7 @@ def lock(prefix):
 class Fabric:
     """The four nodes with their FRR. Agents are started separately (tests/lab/agent.py)."""
 
-    def __init__(self, lab):
+    def __init__(self, lab, bfd=False):
         self.lab = lab
         self.frr = {}
         for name in (*TORS, *METAS):
@@ -97,10 +97,10 @@ class Fabric:
                 netns.connect(lab.nodes[tor].namespace, f"fab-{meta}", lab.nodes[meta].namespace, f"fab-{tor}")
         for number, (tor, aggregate) in enumerate(TORS.items()):
             config = frr.tor_config(tor, number, aggregate, [f"fab-{meta}" for meta in METAS])
-            self.frr[tor] = frr.Frr(lab.nodes[tor], config)
+            self.frr[tor] = frr.Frr(lab.nodes[tor], config, bfd)
         for number, meta in enumerate(METAS):
             config = frr.meta_config(meta, len(TORS) + number, [f"fab-{tor}" for tor in TORS], less_preferred=number > 0)
-            self.frr[meta] = frr.Frr(lab.nodes[meta], config)
+            self.frr[meta] = frr.Frr(lab.nodes[meta], config, bfd)
 
     def start_frr(self):
         for instance in self.frr.values():

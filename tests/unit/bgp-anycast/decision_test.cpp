@@ -134,6 +134,19 @@ TEST_F(AnycastDecision, FlappingHoldsDownLongerEachTime) {
     }
 }
 
+TEST_F(AnycastDecision, HoldsDownAsLongAsItIsTold) {
+    decision_.set_hold_down({3s, 7s});
+    flap();
+    for (auto expected : {3s, 6s, 7s, 7s}) {
+        flap();
+        EXPECT_EQ(expected, decision_.hold_down(clock_.steady_now()));
+    }
+    decision_ = Decision();
+    decision_.set_hold_down({0s, 160s});
+    for (int i = 0; i < 20; ++i) flap();
+    EXPECT_EQ(0s, decision_.hold_down(clock_.steady_now()));
+}
+
 TEST_F(AnycastDecision, ForgivesAfterAQuietTime) {
     flap(), flap(), flap();
     while (step(kGood) != kAnnounced) clock_.advance(1s);

@@ -29,11 +29,12 @@ TEST(AnycastSettings, ReadsEveryCommand) {
         settings(kAddress +
                  " interface eth0\n lease 5\n gate prefix-list NETT-ANYCAST sequence 7\n require metadata\n"
                  " require store\n check-interval 100\n rise 4\n fall 1\n drain prefix-list NETT-DRAIN sequence 8\n"
-                 " drain-time 500\n dry-run\n tun-device any0\n");
+                 " drain-time 500\n hold-down 3 longest 7\n dry-run\n tun-device any0\n");
     EXPECT_EQ("eth0", values.interface);
     EXPECT_EQ((ListEntry{"NETT-ANYCAST", 7}), values.gate);
     EXPECT_EQ((ListEntry{"NETT-DRAIN", 8}), values.drain);
     EXPECT_EQ(std::chrono::milliseconds(500), values.drain_time);
+    EXPECT_EQ((HoldDown{std::chrono::seconds(3), std::chrono::seconds(7)}), values.hold_down);
     EXPECT_TRUE(values.dry_run);
     EXPECT_EQ("any0", values.tun_device);
     EXPECT_EQ((std::set<std::string>{"metadata", "store"}), values.required);
