@@ -100,6 +100,7 @@ package_list() {
 		python3-pexpect           # the interactive shell
 		python3-grpcio            # a gRPC client that is not ours, against FRR's module
 		python3-protobuf
+		exabgp                    # the health checker that bench/anycast compares with
 	EOF
 	echo "[frr-build]"
 	cat "$here/../../../packaging/frr-grpc/build-depends"
