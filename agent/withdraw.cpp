@@ -4,6 +4,8 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include <boost/asio/executor_work_guard.hpp>
+
 #include "agent/core/host/event_bus.hpp"
 #include "agent/core/host/health_registry.hpp"
 #include "agent/core/host/root_commands.hpp"
@@ -62,6 +64,7 @@ bool close_gates(asio::io_context& loop, const FrrTargets& targets, const Cleanu
                          targets.vtysh_path,
                          {"--vty_socket", targets.vtysh_socket_directory}});
     frr->declare_prefix_list("withdraw", cleanup.entries);
+    const auto keep = asio::make_work_guard(loop);  // the reconciler's worker posts its results
     const auto deadline = clock.steady_now() + kWithdrawDeadline;
     while (clock.steady_now() < deadline && !frr->status(FrrDaemon::kBgpd).in_sync)
         loop.run_one_for(std::chrono::milliseconds(100));
