@@ -1,5 +1,4 @@
-#include <algorithm>
-#include <optional>
+#include <deque>
 #include <utility>
 
 #include <boost/asio/co_spawn.hpp>
@@ -10,142 +9,13 @@
 #include "agent/frr/frr.hpp"
 #include "agent/frr/reconciler.hpp"
 #include "agent/frr/vtysh.hpp"
+#include "agent/frr/work.hpp"
 #include "agent/sdk/log.hpp"
 
 namespace nett {
 namespace {
 
 const Logger kLog("frr");
-
-// What one owner declared, until it is released and programmed.
-template <typename Desired>
-struct Declarations {
-    struct Owner {
-        Desired desired;
-        bool released = false;  // forget once programmed
-    };
-    std::map<std::string, Owner> owners;
-
-    void release(const std::string& owner, bool programmed) {
-        auto it = owners.find(owner);
-        if (it == owners.end()) return;
-        if (programmed) {
-            owners.erase(it);
-        } else {
-            it->second.released = true;
-        }
-    }
-};
-
-class ZebraWork final : public FrrWork {
-public:
-    explicit ZebraWork(const Clock& clock) : clock_(clock) {}
-
-    void declare(const std::string& owner, std::vector<RaInterface> interfaces) {
-        if (auto it = declarations_.owners.find(owner); it != declarations_.owners.end()) {
-            for (const RaInterface& old : it->second.desired) planner_.adopt(old);
-        }
-        declarations_.owners[owner] = {std::move(interfaces), false};
-        used_ = true;
-    }
-    void release(const std::string& owner, bool programmed) {
-        declarations_.release(owner, programmed);
-        if (programmed) forget_undeclared();
-    }
-
-    bool wanted() const override { return used_; }
-
-    FrrRead reader() override {
-        return [](FrrBackend& backend) -> Result<FrrActual> {
-            auto table = backend.read_ra();
-            if (!table) return fail(std::move(table.error()));
-            return FrrActual(std::move(*table));
-        };
-    }
-
-    Plan plan(const FrrActual& actual) override {
-        RaChange change = planner_.plan(merged(), std::get<RaTable>(actual), clock_.steady_now());
-        if (change.empty()) return {};
-        bool drift = change.drift;
-        return {[change = std::move(change)](FrrBackend& backend) { return backend.apply_ra(change); }, drift};
-    }
-
-    void settled() override {
-        if (std::erase_if(declarations_.owners, [](const auto& entry) { return entry.second.released; }) > 0) {
-            forget_undeclared();
-        }
-    }
-
-private:
-    RaPlanner::Declared merged() const {
-        RaPlanner::Declared result;
-        for (const auto& [owner, entry] : declarations_.owners) {
-            for (const RaInterface& interface : entry.desired) result[interface.name] = normalized(interface);
-        }
-        return result;
-    }
-    void forget_undeclared() {
-        if (declarations_.owners.empty()) {
-            planner_ = RaPlanner();
-            used_ = false;
-        }
-    }
-
-    const Clock& clock_;
-    Declarations<std::vector<RaInterface>> declarations_;
-    RaPlanner planner_;
-    bool used_ = false;
-};
-
-class BgpdWork final : public FrrWork {
-public:
-    void declare(const std::string& owner, std::vector<PrefixListEntry> entries) {
-        if (auto it = declarations_.owners.find(owner); it != declarations_.owners.end()) {
-            for (const PrefixListEntry& old : it->second.desired) unwanted_.insert({old.list, old.sequence});
-        }
-        declarations_.owners[owner] = {std::move(entries), false};
-    }
-    void release(const std::string& owner, bool programmed) { declarations_.release(owner, programmed); }
-
-    bool wanted() const override {
-        return !unwanted_.empty() || std::any_of(declarations_.owners.begin(), declarations_.owners.end(),
-                                                 [](const auto& entry) { return !entry.second.desired.empty(); });
-    }
-
-    FrrRead reader() override {
-        std::set<std::string> lists;
-        for (const auto& [key, entry] : merged()) lists.insert(key.first);
-        for (const EntryKey& key : unwanted_) lists.insert(key.first);
-        return [lists = std::move(lists)](FrrBackend& backend) -> Result<FrrActual> {
-            auto table = backend.read_prefix_lists(lists);
-            if (!table) return fail(std::move(table.error()));
-            return FrrActual(std::move(*table));
-        };
-    }
-
-    Plan plan(const FrrActual& actual) override {
-        PrefixListChange change = plan_prefix_lists(merged(), unwanted_, std::get<PrefixListTable>(actual));
-        if (change.empty()) return {};
-        return {[change = std::move(change)](FrrBackend& backend) { return backend.apply_prefix_lists(change); }, true};
-    }
-
-    void settled() override {
-        unwanted_.clear();
-        std::erase_if(declarations_.owners, [](const auto& entry) { return entry.second.released; });
-    }
-
-private:
-    DeclaredEntries merged() const {
-        DeclaredEntries result;
-        for (const auto& [owner, entry] : declarations_.owners) {
-            for (const PrefixListEntry& line : entry.desired) result[{line.list, line.sequence}] = line;
-        }
-        return result;
-    }
-
-    Declarations<std::vector<PrefixListEntry>> declarations_;
-    std::set<EntryKey> unwanted_;
-};
 
 std::string_view module_remedy(FrrDaemon daemon) {
     return daemon == FrrDaemon::kZebra
@@ -158,7 +28,8 @@ std::string_view module_remedy(FrrDaemon daemon) {
 class FrrAdapterImpl final : public FrrAdapter {
 public:
     FrrAdapterImpl(asio::any_io_executor loop, const Clock& clock, EventBus& events, HealthRegistry& health)
-        : events_(events),
+        : clock_(clock),
+          events_(events),
           health_(health),
           zebra_work_(clock),
           zebra_(make_reconciler(loop, clock, FrrDaemon::kZebra, zebra_work_)),
@@ -176,14 +47,20 @@ public:
         bgpd_->declared();
     }
 
+    void withdraw(std::string owner) override {
+        zebra_work_.withdraw(owner);
+        bgpd_work_.withdraw(owner);
+        zebra_->declared();
+        bgpd_->declared();
+    }
+
     void release(std::string owner) override {
         zebra_work_.release(owner, zebra_->status().in_sync);
         bgpd_work_.release(owner, bgpd_->status().in_sync);
-        // A daemon that nobody needs any more has no health.
-        health_.forget("frr");
-        if (zebra_work_.wanted() && zebra_->status().reconciles > 0) report_health(FrrDaemon::kZebra, zebra_->status());
-        if (bgpd_work_.wanted() && bgpd_->status().reconciles > 0) report_health(FrrDaemon::kBgpd, bgpd_->status());
+        forget_idle_health();
     }
+
+    std::vector<FrrDrift> drift() const override { return {drift_.begin(), drift_.end()}; }
 
     FrrDaemonStatus status(FrrDaemon daemon) const override { return reconciler(daemon).status(); }
 
@@ -225,7 +102,9 @@ private:
     std::shared_ptr<Reconciler> make_reconciler(asio::any_io_executor loop, const Clock& clock, FrrDaemon daemon,
                                                 FrrWork& work) {
         return std::make_shared<Reconciler>(
-            loop, clock, work, [this, daemon](const FrrDaemonStatus& before) { on_round(daemon, before); });
+            loop, clock, work, [this, daemon](const FrrDaemonStatus& before, const std::vector<FrrDrift>& repaired) {
+                on_round(daemon, before, repaired);
+            });
     }
 
     const Reconciler& reconciler(FrrDaemon daemon) const { return daemon == FrrDaemon::kZebra ? *zebra_ : *bgpd_; }
@@ -240,7 +119,22 @@ private:
         }
     }
 
-    void on_round(FrrDaemon daemon, const FrrDaemonStatus& before) {
+    void remember(std::vector<FrrDrift> repaired) {
+        for (FrrDrift& entry : repaired) {
+            entry.time = clock_.system_now();
+            drift_.push_back(std::move(entry));
+            if (drift_.size() > kMaxDriftRecords) drift_.pop_front();
+        }
+    }
+
+    // A daemon that nobody needs any more has no health.
+    void forget_idle_health() {
+        health_.forget("frr");
+        if (zebra_work_.wanted() && zebra_->status().reconciles > 0) report_health(FrrDaemon::kZebra, zebra_->status());
+        if (bgpd_work_.wanted() && bgpd_->status().reconciles > 0) report_health(FrrDaemon::kBgpd, bgpd_->status());
+    }
+
+    void on_round(FrrDaemon daemon, const FrrDaemonStatus& before, const std::vector<FrrDrift>& repaired) {
         const FrrDaemonStatus& now = reconciler(daemon).status();
         bool first = before.reconciles == 0;
         std::string name(to_string(daemon));
@@ -255,12 +149,17 @@ private:
         } else if (now.error != before.error && !now.error.empty() && now.connected) {
             kLog.warning("refused what was declared; trying again", {{"daemon", name}, {"error", now.error}});
         }
-        if (now.repairs != before.repairs) {
-            kLog.info("repaired drift", {{"daemon", name}, {"repairs", now.repairs}});
+        if (!repaired.empty()) {
+            remember(repaired);
+            for (const FrrDrift& entry : repaired) {
+                kLog.info("repaired drift",
+                          {{"daemon", name}, {"subject", entry.subject}, {"difference", entry.difference}});
+            }
             events_.publish(
                 {"frr.repaired", name, name + " had lost or changed what was declared; programmed again", {}, {}, 0});
         }
-        report_health(daemon, now);
+        bool wanted = daemon == FrrDaemon::kZebra ? zebra_work_.wanted() : bgpd_work_.wanted();
+        wanted ? report_health(daemon, now) : forget_idle_health();
         bool changed = first || now.connected != before.connected || now.in_sync != before.in_sync ||
                        now.error != before.error || now.repairs != before.repairs || now.hardened != before.hardened;
         if (!changed) return;
@@ -292,8 +191,10 @@ private:
         health_.report(std::move(condition));
     }
 
+    const Clock& clock_;
     EventBus& events_;
     HealthRegistry& health_;
+    std::deque<FrrDrift> drift_;
     FrrSettings settings_{.zebra_target = "", .bgpd_target = ""};
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
     std::map<int, std::function<void(FrrDaemon)>> observers_;

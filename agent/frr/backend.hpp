@@ -17,9 +17,13 @@ class FrrBackend {
 public:
     virtual ~FrrBackend() = default;
 
-    virtual std::string_view name() const = 0;  // "grpc"
+    virtual std::string_view name() const = 0;  // "grpc", "vtysh"
     // Reaches the daemon and says whether its northbound is safe to use; asked once after each (re)connection.
     virtual Result<bool> probe_hardened() = 0;
+
+    // Thread-safe and free of cost: the daemon that answered the last call is known to have gone. A backend that does
+    // not hear of that says false.
+    virtual bool connection_lost() const { return false; }
 
     virtual Result<RaTable> read_ra() = 0;
     virtual Result<void> apply_ra(const RaChange& change) = 0;

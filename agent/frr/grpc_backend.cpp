@@ -66,8 +66,8 @@ public:
         arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
         arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
         arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
-        stub_ =
-            frr::Northbound::NewStub(grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments));
+        channel_ = grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments);
+        stub_ = frr::Northbound::NewStub(channel_);
     }
 
     std::string_view name() const override { return "grpc"; }
@@ -79,6 +79,9 @@ public:
         if (!answer) return fail(std::move(answer.error()));
         return answer->frr_version().find(kHardenedMark) != std::string::npos;
     }
+
+    // The channel goes idle within milliseconds of the daemon's end.
+    bool connection_lost() const override { return channel_->GetState(false) != GRPC_CHANNEL_READY; }
 
     Result<RaTable> read_ra() override {
         auto json = get(std::string(kInterfaceLibPath));
@@ -204,6 +207,7 @@ private:
         return fail(error_of(status, "Commit"));
     }
 
+    std::shared_ptr<grpc::Channel> channel_;
     std::unique_ptr<frr::Northbound::Stub> stub_;
     std::mutex mutex_;  // guards the two below
     grpc::ClientContext* context_ = nullptr;

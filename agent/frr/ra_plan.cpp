@@ -15,8 +15,56 @@ bool contains_dns_server(const RaInterface& interface, const Address6& address) 
                        [&](const RaDnsServer& entry) { return entry.address == address; });
 }
 
+std::string_view words(RouterPreference preference) {
+    if (preference == RouterPreference::kHigh) return "high";
+    return preference == RouterPreference::kLow ? "low" : "medium";
+}
+
+// "what A instead of B" for each value that differs.
+class Differences {
+public:
+    template <typename T>
+    void value(std::string_view what, const T& actual, const T& wanted) {
+        if (!(actual == wanted)) add(fmt::format("{} {} instead of {}", what, actual, wanted));
+    }
+    void add(std::string text) { text_ += (text_.empty() ? "" : ", ") + std::move(text); }
+    std::string take() { return std::move(text_); }
+
+private:
+    std::string text_;
+};
+
+void compare_prefixes(Differences& found, const RaInterface& actual, const RaInterface& wanted) {
+    for (const RaPrefix& entry : wanted.prefixes) {
+        auto it = std::find_if(actual.prefixes.begin(), actual.prefixes.end(),
+                               [&](const RaPrefix& other) { return other.prefix == entry.prefix; });
+        if (it == actual.prefixes.end()) {
+            found.add(fmt::format("prefix {} missing", entry.prefix.to_string()));
+        } else if (!(*it == entry)) {
+            found.add(fmt::format("prefix {} for {}/{} s instead of {}/{} s", entry.prefix.to_string(),
+                                  it->valid_lifetime.count(), it->preferred_lifetime.count(),
+                                  entry.valid_lifetime.count(), entry.preferred_lifetime.count()));
+        }
+    }
+    for (const RaPrefix& entry : actual.prefixes) {
+        if (!contains_prefix(wanted, entry.prefix))
+            found.add(fmt::format("foreign prefix {}", entry.prefix.to_string()));
+    }
+}
+
+void compare_dns_servers(Differences& found, const RaInterface& actual, const RaInterface& wanted) {
+    for (const RaDnsServer& entry : wanted.dns_servers) {
+        if (std::find(actual.dns_servers.begin(), actual.dns_servers.end(), entry) == actual.dns_servers.end())
+            found.add(fmt::format("DNS server {} missing or changed", entry.address.to_string()));
+    }
+    for (const RaDnsServer& entry : actual.dns_servers) {
+        if (!contains_dns_server(wanted, entry.address))
+            found.add(fmt::format("foreign DNS server {}", entry.address.to_string()));
+    }
+}
+
 SteadyTime deprecation_end(const RaInterface& interface, SteadyTime now) {
-    return now + kDeprecationIntervals * interface.max_interval;
+    return now + kRaDeprecationIntervals * interface.max_interval;
 }
 
 RaPrefix deprecated(const Prefix6& prefix) {
@@ -24,6 +72,23 @@ RaPrefix deprecated(const Prefix6& prefix) {
 }
 
 }  // namespace
+
+std::string difference(const RaActual* actual, const RaInterface& programmed) {
+    if (programmed.name.empty()) return {};  // nothing was programmed yet
+    if (actual == nullptr || !actual->send) return "no advertisements";
+    const RaInterface& config = actual->config;
+    Differences found;
+    found.value("interval in ms", config.max_interval.count(), programmed.max_interval.count());
+    found.value("router lifetime", config.router_lifetime.count(), programmed.router_lifetime.count());
+    found.value("preference", words(config.preference), words(programmed.preference));
+    found.value("mtu", config.mtu.value_or(0), programmed.mtu.value_or(0));
+    found.value("managed flag", config.managed, programmed.managed);
+    found.value("other-config flag", config.other_config, programmed.other_config);
+    compare_prefixes(found, config, programmed);
+    compare_dns_servers(found, config, programmed);
+    std::string text = found.take();
+    return text.empty() && !actual->exact ? "flags or lifetimes that nett never sets" : text;
+}
 
 RaInterface normalized(RaInterface interface) {
     std::sort(interface.prefixes.begin(), interface.prefixes.end(),
@@ -46,9 +111,9 @@ void RaPlanner::retire_prefixes(Managed& managed, const RaInterface& wanted, con
     std::erase_if(managed.deprecated, [&](const auto& entry) { return contains_prefix(wanted, entry.first); });
 }
 
-void RaPlanner::program(RaChange& change, Managed& managed, RaInterface target, const RaActual* actual) {
+void RaPlanner::program(RaChange& change, Managed& managed, RaInterface target, const RaActual* actual,
+                        std::string drift) {
     target = normalized(std::move(target));
-    bool wanted_before = managed.programmed == target;
     managed.programmed = target;
     if (actual != nullptr) {
         if (actual->send && actual->exact && actual->config == target) return;
@@ -61,12 +126,14 @@ void RaPlanner::program(RaChange& change, Managed& managed, RaInterface target, 
             }
         }
     }
-    change.drift |= wanted_before;
+    if (!drift.empty()) change.drift.push_back({FrrDaemon::kZebra, target.name, std::move(drift), {}});
     change.put.push_back(std::move(target));
 }
 
 void RaPlanner::plan_declared(RaChange& change, const RaInterface& wanted, const RaActual* actual, SteadyTime now) {
     Managed& managed = interfaces_.try_emplace(wanted.name, Managed{wanted, {}, {}, false, {}}).first->second;
+    // What others added becomes a prefix on its way out below, so it is compared before that.
+    std::string drift = managed.declared == wanted ? difference(actual, managed.programmed) : std::string();
     retire_prefixes(managed, wanted, actual, now);
     managed.declared = wanted;
     managed.leaving = false;
@@ -74,7 +141,7 @@ void RaPlanner::plan_declared(RaChange& change, const RaInterface& wanted, const
     for (const auto& [prefix, until] : managed.deprecated) {
         if (now < until) target.prefixes.push_back(deprecated(prefix));
     }
-    program(change, managed, std::move(target), actual);
+    program(change, managed, std::move(target), actual, std::move(drift));
     // Kept until zebra no longer has it: otherwise it would be found there and deprecated once more.
     std::erase_if(managed.deprecated, [&](const auto& entry) {
         return now >= entry.second && (actual == nullptr || !contains_prefix(actual->config, entry.first));
@@ -83,6 +150,7 @@ void RaPlanner::plan_declared(RaChange& change, const RaInterface& wanted, const
 
 bool RaPlanner::plan_leaving(RaChange& change, Managed& managed, const RaActual* actual, SteadyTime now) {
     if (actual == nullptr || !actual->send) return true;  // gone already, or zebra restarted without it
+    std::string drift = managed.leaving ? difference(actual, managed.programmed) : std::string();
     if (!managed.leaving) {
         managed.leaving = true;
         managed.leaves_at = deprecation_end(managed.declared, now);
@@ -98,7 +166,7 @@ bool RaPlanner::plan_leaving(RaChange& change, Managed& managed, const RaActual*
         if (!contains_prefix(target, prefix)) target.prefixes.push_back(deprecated(prefix));
     }
     for (RaDnsServer& server : target.dns_servers) server.lifetime = std::chrono::seconds(0);
-    program(change, managed, std::move(target), actual);
+    program(change, managed, std::move(target), actual, std::move(drift));
     return false;
 }
 

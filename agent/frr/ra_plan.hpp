@@ -27,18 +27,21 @@ struct RaChange {
     std::vector<std::pair<std::string, Prefix6>> delete_prefixes;
     std::vector<std::pair<std::string, Address6>> delete_dns_servers;
     std::vector<std::string> clear;  // no RA any more, everything back to its default
-    bool drift = false;              // zebra lacks something that had been programmed before
+    std::vector<FrrDrift> drift;     // what had been programmed before and differs now
     bool empty() const { return put.empty() && delete_prefixes.empty() && delete_dns_servers.empty() && clear.empty(); }
 };
+
+// In the words of `show ra drift`: how zebra's state differs from what had been programmed. "" when it does not.
+std::string difference(const RaActual* actual, const RaInterface& programmed);
 
 // Ascending prefixes and DNS servers, so that two descriptions of the same RA are equal.
 RaInterface normalized(RaInterface interface);
 
 // A prefix that is dropped from an RA lives on in the hosts for its whole lifetime (measured: 7,186 s). So it is
-// advertised with preferred lifetime 0 for some intervals first (RFC 4862 section 5.5.4: deprecated addresses start no
-// new connections), and then removed; an interface that is dropped says router lifetime 0 meanwhile. Valid lifetime:
-// hosts ignore reductions below two hours (RFC 4862 section 5.5.3 e), a short one only ends what is short already.
-inline constexpr int kDeprecationIntervals = 3;
+// advertised with preferred lifetime 0 for kRaDeprecationIntervals first (RFC 4862 section 5.5.4: deprecated addresses
+// start no new connections), and then removed; an interface that is dropped says router lifetime 0 meanwhile. Valid
+// lifetime: hosts ignore reductions below two hours (RFC 4862 section 5.5.3 e), a short one only ends what is short
+// already.
 inline constexpr std::chrono::seconds kDeprecatedValidLifetime{60};
 
 // The memory behind plan(): which interfaces are ours and which prefixes are on their way out.
@@ -57,6 +60,9 @@ public:
         interfaces_.try_emplace(interface.name, Managed{interface, {}, {}, false, {}});
     }
 
+    // Nothing is ours any more, also nothing on its way out.
+    bool idle() const { return interfaces_.empty(); }
+
     // Leaves what is programmed and forgets that it was ours.
     void forget(const std::string& interface) { interfaces_.erase(interface); }
 
@@ -73,7 +79,9 @@ private:
     // True when nothing of it is left.
     bool plan_leaving(RaChange& change, Managed& managed, const RaActual* actual, SteadyTime now);
     static void retire_prefixes(Managed& managed, const RaInterface& wanted, const RaActual* actual, SteadyTime now);
-    static void program(RaChange& change, Managed& managed, RaInterface target, const RaActual* actual);
+    // `drift`: how zebra's state differs from what had been programmed; "" when it does not.
+    static void program(RaChange& change, Managed& managed, RaInterface target, const RaActual* actual,
+                        std::string drift);
 
     std::map<std::string, Managed, std::less<>> interfaces_;
 };

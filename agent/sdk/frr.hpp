@@ -66,6 +66,20 @@ struct PrefixListEntry {
 enum class FrrDaemon { kZebra, kBgpd };
 std::string_view to_string(FrrDaemon daemon);
 
+// Something that had been programmed and was found lost or changed: by an edit in vtysh, a reload, a daemon's restart.
+struct FrrDrift {
+    FrrDaemon daemon = FrrDaemon::kZebra;
+    std::string subject;     // the interface or prefix list; "" when many differ at once, as after a restart
+    std::string difference;  // "interval 600 s instead of 10 s, prefix 2001:db8:b001::/64 missing"
+    SystemTime time{};       // when it was repaired
+};
+// How many of them are remembered: a page or two of what an operator looks at.
+inline constexpr std::size_t kMaxDriftRecords = 64;
+
+// A prefix that is no longer declared is advertised with preferred lifetime 0 for this many intervals, then removed.
+// FRR advertises any global address of such an interface by itself: whoever put one there takes it away before that.
+inline constexpr int kRaDeprecationIntervals = 3;
+
 struct FrrDaemonStatus {
     bool configured = false;  // a target is configured and a plugin has declared something for it
     bool connected = false;
@@ -89,10 +103,16 @@ public:
     // Replaces the prefix-list entries `owner` wants in bgpd; entries it wanted before and no longer does are deleted.
     // Takes effect at once (66 ms to a peer's FIB), not at the next tick.
     virtual void declare_prefix_list(std::string owner, std::vector<PrefixListEntry> desired) = 0;
+    // Declares nothing any more for the owner, and forgets it once the last of its advertisements has left properly:
+    // for an owner that goes. If the process ends before that, zebra keeps on saying the farewell: preferred lifetime
+    // 0, router lifetime 0.
+    virtual void withdraw(std::string owner) = 0;
     // Forgets the owner and leaves what is programmed as it is: a restart of the agent must not disturb the fabric.
     virtual void release(std::string owner) = 0;
 
     virtual FrrDaemonStatus status(FrrDaemon daemon) const = 0;
+    // What was repaired, oldest first, at most kMaxDriftRecords.
+    virtual std::vector<FrrDrift> drift() const = 0;
     // Told after each reconcile of a daemon that changed its status or repaired something.
     [[nodiscard]] virtual Subscription observe(std::function<void(FrrDaemon)> observer) = 0;
 

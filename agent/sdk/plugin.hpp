@@ -54,6 +54,8 @@ public:
     virtual Awaitable<Result<void>> reconfigure(const ConfigNode& config) = 0;
     // Stops all work; idempotent. No task outlives it. Must end by the deadline; what is still open then is cut off.
     virtual Awaitable<void> stop(SteadyTime deadline) = 0;
+    // The plugin's node has left the configuration: stop() that also takes away what a mere stop leaves in the network.
+    virtual Awaitable<void> remove(SteadyTime deadline) { return stop(deadline); }
 
     // For `show plugins`: a few stable keys.
     virtual boost::json::value status() const = 0;

@@ -34,6 +34,11 @@ Awaitable<Result<void>> stop_as_result(Plugin& plugin, SteadyTime deadline) {
     co_return Result<void>{};
 }
 
+Awaitable<Result<void>> remove_as_result(Plugin& plugin, SteadyTime deadline) {
+    co_await plugin.remove(deadline);
+    co_return Result<void>{};
+}
+
 }  // namespace
 
 class PluginManager::Busy {
@@ -134,7 +139,7 @@ Awaitable<Result<void>> PluginManager::step(Instance& instance, const ConfigEntr
     if (to == nullptr) {
         if (instance.plugin) {
             const auto deadline = host_.clock.steady_now() + kStopForReconfigure;
-            NETT_CO_TRY(co_await guarded(name, "stop", stop_as_result(*instance.plugin, deadline)));
+            NETT_CO_TRY(co_await guarded(name, "remove", remove_as_result(*instance.plugin, deadline)));
         }
         instance.running = false;
         instance.error.clear();

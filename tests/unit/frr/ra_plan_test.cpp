@@ -76,7 +76,7 @@ TEST_F(RaPlan, ProgramsAllInterfacesInOneBatchAndThenIsSilent) {
     declare(port("swp2", {"2001:db8:b000:2::/64"}));
     RaChange first = reconcile();
     EXPECT_EQ(2u, first.put.size());
-    EXPECT_FALSE(first.drift);
+    EXPECT_TRUE(first.drift.empty());
     EXPECT_TRUE(plan().empty());
     clock_.advance(24h);
     EXPECT_TRUE(plan().empty());
@@ -90,7 +90,9 @@ TEST_F(RaPlan, RepairsOnlyTheInterfaceThatDrifted) {
     RaChange change = plan();
     ASSERT_EQ(1u, change.put.size());
     EXPECT_EQ("swp2", change.put[0].name);
-    EXPECT_TRUE(change.drift);
+    ASSERT_EQ(1u, change.drift.size());
+    EXPECT_EQ("swp2", change.drift[0].subject);
+    EXPECT_EQ("interval in ms 600000 instead of 10000", change.drift[0].difference);
 }
 
 TEST_F(RaPlan, ProgramsEverythingAgainAfterARestart) {
@@ -99,7 +101,8 @@ TEST_F(RaPlan, ProgramsEverythingAgainAfterARestart) {
     zebra_.clear();
     RaChange change = plan();
     EXPECT_EQ(1u, change.put.size());
-    EXPECT_TRUE(change.drift);
+    ASSERT_EQ(1u, change.drift.size());
+    EXPECT_EQ("no advertisements", change.drift[0].difference);
 }
 
 TEST_F(RaPlan, DeprecatesARemovedPrefixForSomeIntervalsBeforeItGoes) {
@@ -150,6 +153,47 @@ TEST_F(RaPlan, DeprecatesAForeignPrefixOfADeclaredInterface) {
     clock_.advance(30s);
     reconcile();
     EXPECT_EQ(-1s, preferred("swp1", "2001:db8:bad::/64"));
+}
+
+TEST_F(RaPlan, NamesEveryDifferenceOfADrift) {
+    RaInterface interface = port("swp1", {"2001:db8:b000:1::/64", "2001:db8:b000:2::/64"});
+    interface.dns_servers = {{parse_address6("2001:db8::53").value()}};
+    interface.mtu = 9000;
+    declare(interface);
+    reconcile();
+    RaInterface& config = zebra_["swp1"].config;
+    config.router_lifetime = 0s;
+    config.preference = RouterPreference::kHigh;
+    config.mtu.reset();
+    config.managed = true;
+    config.prefixes = {{prefix("2001:db8:b000:1::/64"), 9s, 5s}, {prefix("2001:db8:bad::/64")}};
+    config.dns_servers.clear();
+    RaChange change = plan();
+    ASSERT_EQ(1u, change.drift.size());
+    EXPECT_EQ(
+        "router lifetime 0 instead of 30, preference high instead of medium, mtu 0 instead of 9000, managed flag true "
+        "instead of false, prefix 2001:db8:b000:1::/64 for 9/5 s instead of 600/300 s, prefix 2001:db8:b000:2::/64 "
+        "missing, foreign prefix 2001:db8:bad::/64, DNS server 2001:db8::53 missing or changed",
+        change.drift[0].difference);
+}
+
+TEST_F(RaPlan, AForeignPrefixIsDriftOnce) {
+    declare(port("swp1", {"2001:db8:b000:1::/64"}));
+    reconcile();
+    zebra_["swp1"].config.prefixes.push_back({prefix("2001:db8:bad::/64")});
+    RaChange change = plan();
+    ASSERT_EQ(1u, change.drift.size());
+    EXPECT_EQ("foreign prefix 2001:db8:bad::/64", change.drift[0].difference);
+    apply(change);
+    clock_.advance(30s);
+    EXPECT_TRUE(plan().drift.empty());
+}
+
+TEST_F(RaPlan, WhatIsDeclaredAnewIsNoDrift) {
+    declare(port("swp1", {"2001:db8:b000:1::/64"}));
+    reconcile();
+    declare(port("swp1", {"2001:db8:b000:2::/64"}));
+    EXPECT_TRUE(reconcile().drift.empty());
 }
 
 TEST_F(RaPlan, ADroppedInterfaceSaysGoodbyeFirst) {

@@ -1,5 +1,8 @@
 #include "agent/frr/reconciler.hpp"
 
+#include <atomic>
+#include <mutex>
+
 #include <gtest/gtest.h>
 #include <boost/asio/executor_work_guard.hpp>
 
@@ -20,7 +23,9 @@ public:
     }
     Result<RaTable> read_ra() override { return RaTable{}; }
     Result<void> apply_ra(const RaChange&) override { return {}; }
+    bool connection_lost() const override { return lost; }
     Result<PrefixListTable> read_prefix_lists(const std::set<std::string>&) override {
+        std::lock_guard answer(held);
         if (down) return fail(Code::kUnavailable, "connection refused");
         return table;
     }
@@ -33,6 +38,8 @@ public:
     }
     void cancel() override {}
 
+    std::mutex held;  // a test that holds it makes the daemon hang
+    std::atomic<bool> lost = false;
     PrefixListTable table;
     bool down = false;
     bool refuse = false;
@@ -54,7 +61,8 @@ public:
     Plan plan(const FrrActual& actual) override {
         auto change = plan_prefix_lists(desired, {}, std::get<PrefixListTable>(actual));
         if (change.empty()) return {};
-        return {[change](FrrBackend& backend) { return backend.apply_prefix_lists(change); }, true};
+        return {[change](FrrBackend& backend) { return backend.apply_prefix_lists(change); },
+                {{FrrDaemon::kBgpd, "GATE", "missing", {}}}};
     }
     void settled() override { ++times_settled; }
 
@@ -66,12 +74,21 @@ public:
 class ReconcilerTest : public testing::Test {
 protected:
     void SetUp() override {
-        reconciler_ = std::make_shared<Reconciler>(
-            loop_.get_executor(), clock_, work_, [this](const FrrDaemonStatus&) { ++rounds_; },
-            ReconcileIntervals{std::chrono::milliseconds(1), std::chrono::milliseconds(1)});
+        reconciler_ = make_reconciler(std::chrono::milliseconds(1));
         reconciler_->use(backend_);
     }
     void TearDown() override { reconciler_->stop(); }
+
+    std::shared_ptr<Reconciler> make_reconciler(std::chrono::milliseconds in_sync) {
+        return std::make_shared<Reconciler>(
+            loop_.get_executor(), clock_, work_,
+            [this](const FrrDaemonStatus&, const std::vector<FrrDrift>& repaired) {
+                ++rounds_;
+                repaired_ = repaired;
+            },
+            ReconcileIntervals{in_sync, std::chrono::milliseconds(1), std::chrono::milliseconds(1),
+                               std::chrono::milliseconds(20), std::chrono::seconds(10)});
+    }
 
     void declare(bool permit) {
         PrefixListEntry entry = kEntry;
@@ -95,6 +112,7 @@ protected:
     FakeWork work_;
     std::shared_ptr<FakeBackend> backend_ = std::make_shared<FakeBackend>();
     int rounds_ = 0;
+    std::vector<FrrDrift> repaired_;
     std::shared_ptr<Reconciler> reconciler_;
 };
 
@@ -123,6 +141,32 @@ TEST_F(ReconcilerTest, RepairsDriftAtTheNextRound) {
     round();
     EXPECT_EQ(kEntry, backend_->table[kKey]);
     EXPECT_EQ(1u, status().repairs);
+    ASSERT_EQ(1u, repaired_.size());
+    EXPECT_EQ("GATE", repaired_[0].subject);
+}
+
+TEST_F(ReconcilerTest, SaysThatADaemonHangsWhileTheCallGoesOn) {
+    backend_->held.lock();
+    declare(true);
+    round();
+    EXPECT_FALSE(status().connected);
+    EXPECT_NE(std::string::npos, status().error.find("has not answered for 20 ms"));
+    backend_->held.unlock();
+    round();
+    EXPECT_TRUE(status().connected);
+    EXPECT_TRUE(status().in_sync);
+}
+
+TEST_F(ReconcilerTest, ALostConnectionIsAReasonToLookAtOnce) {
+    reconciler_->stop();
+    reconciler_ = make_reconciler(std::chrono::hours(1));
+    reconciler_->use(backend_);
+    declare(true);
+    round();
+    backend_->table.clear();
+    backend_->lost = true;
+    round();
+    EXPECT_EQ(kEntry, backend_->table[kKey]);
 }
 
 TEST_F(ReconcilerTest, SaysWhyItIsNotConnectedAndRecovers) {

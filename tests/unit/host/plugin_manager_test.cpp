@@ -90,7 +90,9 @@ class NoSecrets final : public SecretBox {
 class NoFrr final : public Frr {
     void declare_ra(std::string, std::vector<RaInterface>) override {}
     void declare_prefix_list(std::string, std::vector<PrefixListEntry>) override {}
+    void withdraw(std::string) override {}
     void release(std::string) override {}
+    std::vector<FrrDrift> drift() const override { return {}; }
     FrrDaemonStatus status(FrrDaemon) const override { return {}; }
     Subscription observe(std::function<void(FrrDaemon)>) override { return {}; }
     Awaitable<Result<std::string>> show_json(std::string) override { co_return std::string("{}"); }

@@ -16,6 +16,9 @@ public:
     std::map<std::string, std::vector<RaInterface>> ra;
     std::map<std::string, std::vector<PrefixListEntry>> prefix_lists;
     std::vector<std::string> released;
+    std::vector<std::string> withdrawn;
+    std::vector<FrrDrift> drifts;
+    std::map<std::string, std::string> shows;  // what show_json() answers, by command; anything else: "{}"
     FrrDaemonStatus zebra;
     FrrDaemonStatus bgpd;
     // One word for each call, in order, shared with FakeNet: "declare-ra", "declare-prefix-list permit".
@@ -31,14 +34,24 @@ public:
         prefix_lists[owner] = std::move(desired);
         bgpd.in_sync = false;
     }
+    void withdraw(std::string owner) override {
+        note("withdraw");
+        ra[owner].clear();
+        prefix_lists[owner].clear();
+        withdrawn.push_back(std::move(owner));
+    }
     void release(std::string owner) override { released.push_back(std::move(owner)); }
+    std::vector<FrrDrift> drift() const override { return drifts; }
     FrrDaemonStatus status(FrrDaemon daemon) const override { return daemon == FrrDaemon::kZebra ? zebra : bgpd; }
     Subscription observe(std::function<void(FrrDaemon)> observer) override {
         int id = next_++;
         observers_.emplace(id, std::move(observer));
         return Subscription([this, id] { observers_.erase(id); });
     }
-    Awaitable<Result<std::string>> show_json(std::string) override { co_return std::string("{}"); }
+    Awaitable<Result<std::string>> show_json(std::string command) override {
+        auto it = shows.find(command);
+        co_return it == shows.end() ? std::string("{}") : it->second;
+    }
     std::string shown_text;  // answer of show_text()
     Awaitable<Result<std::string>> show_text(std::string) override { co_return shown_text; }
 
