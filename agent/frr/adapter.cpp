@@ -17,6 +17,9 @@ namespace {
 
 const Logger kLog("frr");
 
+// Show commands ask all daemons, and one may hang; who asks has something better to do.
+constexpr std::chrono::seconds kShowTimeout{5};
+
 std::string_view module_remedy(FrrDaemon daemon) {
     return daemon == FrrDaemon::kZebra
                ? "check that zebra runs with \"-M grpc:unix:/run/frr/zebra-grpc.sock\" (in /etc/frr/daemons) and that "
@@ -78,13 +81,15 @@ public:
     void reconfigure(FrrSettings settings) override {
         if (settings_ == settings) return;
         settings_ = std::move(settings);
-        use(*zebra_, settings_.zebra_target, "frr zebra target");
-        use(*bgpd_, settings_.bgpd_target, "frr bgpd target");
+        vtysh_ = std::make_shared<Vtysh>(settings_.vtysh_path, settings_.vtysh_arguments);
+        use(FrrDaemon::kZebra, *zebra_, settings_.zebra_target, "frr zebra target");
+        use(FrrDaemon::kBgpd, *bgpd_, settings_.bgpd_target, "frr bgpd target");
     }
 
     void stop() override {
         zebra_->stop();
         bgpd_->stop();
+        if (vtysh_) vtysh_->cancel();
         show_worker_.join();
         observers_.clear();
     }
@@ -92,9 +97,8 @@ public:
 private:
     Awaitable<Result<std::string>> show(std::string command) {
         auto worker = show_worker_.get_executor();
-        auto run = [path = settings_.vtysh_path, arguments = settings_.vtysh_arguments,
-                    command = std::move(command)]() -> Awaitable<Result<std::string>> {
-            co_return run_vtysh(path, arguments, command);
+        auto run = [vtysh = vtysh_, command = std::move(command)]() -> Awaitable<Result<std::string>> {
+            co_return vtysh->show(command, kShowTimeout);
         };
         co_return co_await asio::co_spawn(worker, std::move(run), asio::use_awaitable);
     }
@@ -109,9 +113,9 @@ private:
 
     const Reconciler& reconciler(FrrDaemon daemon) const { return daemon == FrrDaemon::kZebra ? *zebra_ : *bgpd_; }
 
-    void use(Reconciler& reconciler, const std::string& target, std::string_view command) {
+    void use(FrrDaemon daemon, Reconciler& reconciler, const std::string& target, std::string_view command) {
         if (settings_.vtysh_backend) {
-            reconciler.use(nullptr, "the vtysh backend only answers show commands so far; use \"frr backend grpc\"");
+            reconciler.use(make_vtysh_backend(daemon, settings_.vtysh_path, settings_.vtysh_arguments));
         } else if (target.empty()) {
             reconciler.use(nullptr, fmt::format("\"{}\" is not configured", command));
         } else {
@@ -176,7 +180,8 @@ private:
         if (!now.connected) {
             condition.state = HealthState::kFailed;
             condition.message = fmt::format("{} is not reachable: {}", condition.name, now.error);
-            condition.remedy = module_remedy(daemon);
+            condition.remedy = settings_.vtysh_backend ? "start FRR; nett must be allowed to use vtysh (group frrvty)"
+                                                       : module_remedy(daemon);
         } else if (!now.error.empty()) {
             condition.state = HealthState::kDegraded;
             condition.message = fmt::format("{} refuses what was declared: {}", condition.name, now.error);
@@ -201,6 +206,7 @@ private:
     int next_observer_ = 0;
     ZebraWork zebra_work_;
     BgpdWork bgpd_work_;
+    std::shared_ptr<Vtysh> vtysh_;  // of show commands
     asio::thread_pool show_worker_{1};
     std::shared_ptr<Reconciler> zebra_;
     std::shared_ptr<Reconciler> bgpd_;

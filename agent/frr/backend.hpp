@@ -21,6 +21,9 @@ public:
     // Reaches the daemon and says whether its northbound is safe to use; asked once after each (re)connection.
     virtual Result<bool> probe_hardened() = 0;
 
+    // How often a daemon in sync is read: what reading costs decides.
+    virtual std::chrono::milliseconds poll_interval() const { return std::chrono::milliseconds(2000); }
+
     // Thread-safe and free of cost: the daemon that answered the last call is known to have gone. A backend that does
     // not hear of that says false.
     virtual bool connection_lost() const { return false; }
@@ -37,5 +40,7 @@ public:
 
 // `target` is a gRPC target: "unix:/run/frr/zebra-grpc.sock", "[::1]:50051".
 std::shared_ptr<FrrBackend> make_grpc_backend(const std::string& target);
+// For stock FRR. `arguments` come first in each call of vtysh: {"--vty_socket", "/run/frr"}.
+std::shared_ptr<FrrBackend> make_vtysh_backend(FrrDaemon daemon, std::string path, std::vector<std::string> arguments);
 
 }  // namespace nett

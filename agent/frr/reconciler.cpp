@@ -158,7 +158,8 @@ void Reconciler::finish(const Error* error, const std::vector<FrrDrift>& repaire
     if (again_) {
         run();
     } else {
-        wait_for_next_round(status_.connected ? intervals_.in_sync : intervals_.unreachable);
+        auto in_sync = intervals_.in_sync.value_or(backend_ ? backend_->poll_interval() : intervals_.unreachable);
+        wait_for_next_round(status_.connected ? in_sync : intervals_.unreachable);
     }
     observer_(before, repaired);
 }

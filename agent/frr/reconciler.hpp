@@ -15,9 +15,9 @@
 namespace nett {
 
 struct ReconcileIntervals {
-    // How often a daemon in sync is read again: an edit by others is repaired within this time plus a few ms. Reading
-    // costs zebra 4 ms at 48 interfaces, 26 ms at 512.
-    std::chrono::milliseconds in_sync{2000};
+    // How often a daemon in sync is read again, instead of the backend's poll_interval(): an edit by others is repaired
+    // within this time plus a few ms. Reading costs zebra 4 ms at 48 interfaces, 26 ms at 512.
+    std::optional<std::chrono::milliseconds> in_sync = std::nullopt;
     // How soon an unreachable daemon is tried again; the channel itself backs off 100 to 500 ms.
     std::chrono::milliseconds unreachable{250};
     // How often the connection of a daemon in sync is looked at, which costs nothing: a restart of it is seen at once.
