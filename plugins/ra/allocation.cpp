@@ -13,13 +13,17 @@ namespace json = boost::json;
 class Allocator {
 public:
     Allocator(const Settings& settings, const PortRecords& known) : settings_(settings), records_(known) {
-        for (auto& [name, record] : records_) record.active = false;
+        for (auto& [name, record] : records_) {
+            record.active = record.farewell = false;
+            if (record.index) holders_[*record.index] = name;
+        }
     }
 
     Result<PortRecords> run(const std::vector<std::string>& ports) {
         for (const std::string& port : ports) {
             if (auto it = settings_.overrides.find(port); it != settings_.overrides.end()) {
-                records_[port] = PortRecord{std::nullopt, it->second, std::nullopt, true};
+                if (auto index = records_[port].index) holders_.erase(*index);
+                records_[port] = PortRecord{std::nullopt, it->second, std::nullopt, true, false};
             }
         }
         std::vector<std::string> homeless;
@@ -46,7 +50,8 @@ private:
 
     void activate(const std::string& port, std::uint64_t index) {
         records_[port] =
-            PortRecord{index, settings_.aggregate->subnet(index, kPortPrefixLength), settings_.aggregate, true};
+            PortRecord{index, settings_.aggregate->subnet(index, kPortPrefixLength), settings_.aggregate, true, false};
+        holders_[index] = port;
     }
 
     // Prefixes that other ports have by configuration, and indices that other ports hold.
@@ -55,22 +60,19 @@ private:
         for (const auto& [port, configured] : settings_.overrides) {
             if (configured.overlaps(prefix)) return false;
         }
-        return std::none_of(records_.begin(), records_.end(), [&](const auto& entry) {
-            return entry.second.index == index && (entry.second.active || !take_inactive);
-        });
+        auto holder = holders_.find(index);
+        return holder == holders_.end() || (take_inactive && !records_.at(holder->second).active);
     }
 
     Result<void> settle(const std::string& port) {
         std::uint64_t count = settings_.aggregate->count(kPortPrefixLength);
         for (bool take_inactive : {false, true}) {
-            for (std::uint64_t step = 1; step <= count; ++step) {
+            // What was not free for the last port is not free for this one.
+            for (std::uint64_t step = take_inactive ? 1 : next_step_; step <= count; ++step) {
+                if (!take_inactive) next_step_ = step + 1;
                 std::uint64_t index = step % count;
                 if (!is_free(index, take_inactive)) continue;
-                if (take_inactive) {
-                    std::erase_if(records_, [&](const auto& entry) {
-                        return !entry.second.active && entry.second.index == index;
-                    });
-                }
+                if (auto holder = holders_.find(index); holder != holders_.end()) records_.erase(holder->second);
                 activate(port, index);
                 return {};
             }
@@ -93,6 +95,8 @@ private:
 
     const Settings& settings_;
     PortRecords records_;
+    std::map<std::uint64_t, std::string> holders_;  // which port has which index, active or not
+    std::uint64_t next_step_ = 1;
 };
 
 }  // namespace
@@ -103,6 +107,7 @@ std::string to_json(const PortRecord& record) {
     object["prefix"] = record.prefix.to_string();
     if (record.aggregate) object["aggregate"] = record.aggregate->to_string();
     object["active"] = record.active;
+    if (record.farewell) object["farewell"] = true;
     return json::serialize(object);
 }
 
@@ -121,6 +126,8 @@ Result<PortRecord> parse_port_record(std::string_view text) {
             record.aggregate = *parsed;
         }
         record.active = root.at("active").as_bool();
+        if (const json::value* farewell = root.as_object().if_contains("farewell"))
+            record.farewell = farewell->as_bool();
         return record;
     } catch (const std::exception& error) {
         return fail(Code::kDataLoss, "not a port record: {}", error.what());

@@ -22,6 +22,7 @@ struct PortRecord {
     Prefix6 prefix;
     std::optional<Prefix6> aggregate;  // that the index counts in
     bool active = true;                // configured; nett has put prefix::1 on the port
+    bool farewell = false;             // no longer, and zebra may not have ended its farewell yet
     friend bool operator==(const PortRecord&, const PortRecord&) = default;
 };
 using PortRecords = std::map<std::string, PortRecord>;

@@ -17,6 +17,8 @@ public:
         check_ranges();
         check_overrides();
         check_lifetimes();
+        check_mode();
+        check_flags();
         return std::move(findings_);
     }
 
@@ -139,6 +141,25 @@ private:
                 fmt::format("preferred-lifetime {} is below the interval {}: addresses would be deprecated between two "
                             "advertisements",
                             preferred.count(), seconds(interval)));
+        }
+    }
+
+    void check_mode() {
+        if (settings_.mode != Mode::kBridge) return;
+        auto ports = matching_ports(settings_, environment_.interfaces);
+        if (ports.size() <= 1) return;
+        error(entry_of("mode", "ports"),
+              fmt::format("mode bridge advertises on one interface, and {} are configured ({}, {} …); name the bridge "
+                          "itself, not its ports, or use \"mode l3-port\"",
+                          ports.size(), ports[0], ports[1]));
+    }
+
+    void check_flags() {
+        for (const char* id : {"managed-flag", "other-config-flag"}) {
+            if (const ConfigEntry* entry = node_.find(id)) {
+                warning(*entry,
+                        fmt::format("{}: iPXE waits for DHCPv6 then and fails; remove it where machines boot", id));
+            }
         }
     }
 

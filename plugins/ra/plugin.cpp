@@ -30,12 +30,19 @@ public:
     }
 
     Awaitable<void> stop(SteadyTime) override {
-        if (std::exchange(started_, false)) co_await service_.stop();
+        if (std::exchange(started_, false)) co_await service_.stop(service_.settings().withdraw_on_stop);
+    }
+
+    Awaitable<void> remove(SteadyTime) override {
+        if (std::exchange(started_, false)) co_await service_.stop(true);
     }
 
     boost::json::value status() const override {
         FrrDaemonStatus zebra = host_.frr.status(FrrDaemon::kZebra);
-        return boost::json::object{{"ports", service_.ports().size()}, {"in_sync", zebra.in_sync}};
+        return boost::json::object{{"ports", service_.ports().size()},
+                                   {"in_sync", zebra.in_sync},
+                                   {"backend", zebra.backend},
+                                   {"repairs", service_.drift().size()}};
     }
 
     std::vector<OpCommand> commands() override {
@@ -52,6 +59,11 @@ public:
                           [this](CommandCall call) -> Awaitable<Result<Output>> {
                               co_return show_interface(host_, service_, call.arg("name"));
                           }});
+        result.push_back({"show ra drift",
+                          "What other hands had changed, and was put right",
+                          {{"ra", "Router advertisements"}, {"drift", "Repaired differences"}},
+                          Role::kViewer,
+                          [this](CommandCall) -> Awaitable<Result<Output>> { co_return show_drift(service_); }});
         return result;
     }
 
@@ -74,7 +86,7 @@ const nett::PluginDescriptor nett_plugin{nett::kPluginMagic,
                                          nett::kPluginAbiVersion,
                                          nett::kBuildId,
                                          "ra",
-                                         "0.1.0",
+                                         nett::kVersion,
                                          "Router advertisements: one prefix for each port",
                                          nett::ra::config_commands,
                                          nett::ra::validate,

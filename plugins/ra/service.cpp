@@ -1,6 +1,8 @@
 #include "plugins/ra/service.hpp"
 
 #include <algorithm>
+#include <fstream>
+#include <iterator>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -13,17 +15,24 @@ namespace {
 const Logger kLog("ra");
 constexpr const char* kOwner = "ra";
 
-InterfaceAddress port_address(const Prefix6& prefix) {
-    return {prefix.host(1), prefix.length()};
-}
+constexpr const char* kForwardingAll = "/proc/sys/net/ipv6/conf/all/forwarding";
 
-bool is_away(const Error& error) {
-    return error.code == Code::kNotFound;
+std::string join(const std::vector<std::string>& words) {
+    std::string text;
+    for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
+    return text;
 }
 
 }  // namespace
 
-Service::Service(const Host& host) : host_(host), idle_(host.loop), tick_(host.loop) {}
+std::optional<std::string> read_kernel_file(const std::string& path) {
+    std::ifstream file(path);
+    if (!file) return std::nullopt;
+    return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
+Service::Service(const Host& host, KernelFileReader files)
+    : host_(host), files_(std::move(files)), kernel_(host.net, host.clock), idle_(host.loop), tick_(host.loop) {}
 
 Awaitable<void> Service::lock() {
     while (busy_) {
@@ -41,13 +50,17 @@ void Service::unlock() {
 
 Awaitable<Result<void>> Service::apply(Settings settings) {
     co_await lock();
-    auto result = co_await apply_now(std::move(settings));
+    auto result = co_await apply_now(std::move(settings), Cause::kCommit);
     unlock();
     co_return result;
 }
 
-Awaitable<Result<void>> Service::apply_now(Settings settings) {
-    auto numbered = co_await number_ports(settings);
+Awaitable<Result<void>> Service::apply_now(Settings settings, Cause cause) {
+    // What bgpd said a moment ago about the same aggregate is good enough.
+    bool fresh =
+        surveyed_at_ && surveyed_ == settings.aggregate && host_.clock.steady_now() - *surveyed_at_ < kSurveyInterval;
+    if (cause == Cause::kCommit && !fresh) co_await survey(settings.aggregate);
+    auto numbered = co_await number_ports(settings, cause);
     if (!numbered) co_return fail(std::move(numbered.error()));
     PortRecords before = std::exchange(records_, std::move(*numbered));
     settings_ = std::move(settings);
@@ -74,42 +87,117 @@ Result<PortRecords> Service::load() const {
 std::vector<std::string> Service::candidates(const PortRecords& known) const {
     std::vector<std::string> names;
     for (const Link& link : host_.net.links()) names.push_back(link.name);
-    for (const auto& [name, record] : known) {
-        if (!host_.net.link(name)) names.push_back(name);
-    }
+    for (const auto& [name, record] : known) names.push_back(name);
+    std::sort(names.begin(), names.end());
+    names.erase(std::unique(names.begin(), names.end()), names.end());
     return names;
 }
 
-Awaitable<Result<PortRecords>> Service::number_ports(const Settings& settings) {
-    auto known = load();
-    if (!known) co_return fail(std::move(known.error()));
-    auto wanted = allocate(settings, matching_ports(settings, candidates(*known)), *known);
-    if (!wanted) co_return fail(std::move(wanted.error()));
+// A port or an aggregate that was in force before stays, with a health condition: a switch that restarts must not lose
+// its machines because of what others announce.
+Result<std::vector<std::string>> Service::usable_ports(const Settings& settings, const PortRecords& known,
+                                                       Cause cause) const {
+    auto in_force = [&](const std::string& port) {
+        auto it = known.find(port);
+        return it != known.end() && it->second.active;
+    };
+    auto ports = matching_ports(settings, candidates(known));
+    auto fabric = fabric_ports_among(bgp_, ports);
+    std::erase_if(fabric, in_force);
+    if (cause == Cause::kCommit && !fabric.empty()) {
+        return fail(
+            Code::kFailedPrecondition,
+            "{} is a port of the fabric (bgpd has a BGP unnumbered neighbour there): hosts would take it for a way "
+            "out; exclude it, as in \"ports swp1-48,!{}\"",
+            join(fabric), fabric[0]);
+    }
+    std::erase_if(
+        ports, [&](const std::string& port) { return std::find(fabric.begin(), fabric.end(), port) != fabric.end(); });
+    bool known_aggregate = std::any_of(known.begin(), known.end(), [&](const auto& entry) {
+        return entry.second.active && entry.second.aggregate == settings.aggregate;
+    });
+    if (cause == Cause::kCommit && settings.aggregate && !known_aggregate) {
+        auto found = overlaps(bgp_, *settings.aggregate);
+        if (!found.empty()) return fail(Code::kFailedPrecondition, "{}", found[0]);
+    }
+    return ports;
+}
+
+Awaitable<Result<void>> Service::commit(const PortRecords& known, const PortRecords& wanted, const char* reason) {
     Transaction transaction;
     transaction.actor = "plugin:ra";
-    transaction.reason = "ports numbered";
-    for (const auto& [name, record] : *wanted) {
-        auto it = known->find(name);
-        if (it == known->end() || it->second != record) {
+    transaction.reason = reason;
+    for (const auto& [name, record] : wanted) {
+        auto it = known.find(name);
+        if (it == known.end() || it->second != record) {
             transaction.puts.push_back({std::string(kPortKind), name, to_json(record)});
         }
     }
-    for (const auto& [name, record] : *known) {
-        if (!wanted->contains(name)) transaction.deletes.push_back({std::string(kPortKind), name});
+    for (const auto& [name, record] : known) {
+        if (!wanted.contains(name)) transaction.deletes.push_back({std::string(kPortKind), name});
     }
+    if (transaction.puts.empty() && transaction.deletes.empty()) co_return Result<void>{};
+    auto committed = co_await host_.store.commit(std::move(transaction));
+    if (!committed) co_return fail(std::move(committed.error()).in("numbering the ports"));
+    co_return Result<void>{};
+}
+
+Awaitable<Result<PortRecords>> Service::number_ports(const Settings& settings, Cause cause) {
+    auto known = load();
+    if (!known) co_return fail(std::move(known.error()));
+    auto ports = usable_ports(settings, *known, cause);
+    if (!ports) co_return fail(std::move(ports.error()));
+    auto wanted = allocate(settings, *ports, *known);
+    if (!wanted) co_return fail(std::move(wanted.error()));
     // What the last run of the agent had programmed and is no longer wanted is this run's to take away.
     if (records_.empty()) records_ = *known;
-    if (!transaction.puts.empty() || !transaction.deletes.empty()) {
-        auto committed = co_await host_.store.commit(std::move(transaction));
-        if (!committed) co_return fail(std::move(committed.error()).in("numbering the ports"));
-    }
+    auto committed = co_await commit(*known, *wanted, "ports numbered");
+    if (!committed) co_return fail(std::move(committed.error()));
     co_return std::move(*wanted);
+}
+
+// What cannot be read (no bgpd here) is as if there were nothing.
+Awaitable<void> Service::survey(std::optional<Prefix6> aggregate) {
+    BgpView view;
+    auto summary = co_await host_.frr.show_json("show bgp summary");
+    if (summary) {
+        if (auto peers = parse_peers(*summary)) view.fabric_ports = std::move(*peers);
+    }
+    if (summary && aggregate) {
+        auto routes = co_await host_.frr.show_json(learned_command(*aggregate));
+        if (routes) {
+            if (auto learned = parse_learned(*routes)) view.learned = std::move(*learned);
+        }
+    }
+    bgp_ = std::move(view);
+    surveyed_ = aggregate;
+    surveyed_at_ = host_.clock.steady_now();
+    check_forwarding();
+}
+
+// Per link the kernel looks at that link's own setting; "all" only sets them when it is written.
+void Service::check_forwarding() {
+    not_forwarding_.clear();
+    auto off = [&](const std::string& path) {
+        auto text = files_(path);
+        return text && !text->empty() && text->front() == '0';
+    };
+    if (off(kForwardingAll)) {
+        not_forwarding_ = "net.ipv6.conf.all.forwarding";
+        return;
+    }
+    for (const auto& [name, record] : records_) {
+        if (record.active && off(fmt::format("/proc/sys/net/ipv6/conf/{}/forwarding", name))) {
+            not_forwarding_ = fmt::format("net.ipv6.conf.{}.forwarding", name);
+            return;
+        }
+    }
 }
 
 std::vector<RaInterface> Service::advertisements(const PortRecords& records) const {
     std::vector<RaInterface> interfaces;
     for (const auto& [name, record] : records) {
-        if (!record.active) continue;
+        if (!record.active && !record.farewell) continue;
         RaInterface interface = settings_.advertisement;
         interface.name = name;
         interface.prefixes = {settings_.lifetimes};
@@ -120,14 +208,7 @@ std::vector<RaInterface> Service::advertisements(const PortRecords& records) con
 }
 
 void Service::declare(const PortRecords& before) {
-    confirmed_.clear();
-    for (const auto& [name, old] : before) {
-        if (old.aggregate && old.aggregate != settings_.aggregate) old_aggregates_.insert(*old.aggregate);
-        auto now = records_.find(name);
-        bool stays = now != records_.end() && now->second.active && now->second.prefix == old.prefix;
-        if (old.active && !stays) leaving_[name] = port_address(old.prefix);
-        if (old.active && stays) confirmed_.insert(name);
-    }
+    kernel_.replace(before, records_, settings_);
     auto wanted = advertisements(records_);
     if (declared_ != wanted) {
         // Telling FRR first what was there makes it say goodbye properly to what goes, also after a restart of the
@@ -157,9 +238,10 @@ void Service::publish_changes(const PortRecords& before) const {
 void Service::run() {
     stopping_ = false;
     running_ = true;
-    seen_repairs_ = host_.frr.status(FrrDaemon::kZebra).repairs;
+    seen_drift_ = host_.clock.system_now();
     links_ = host_.net.observe_links([this] {
         links_changed_ = true;
+        kernel_.links_changed();
         tick_.cancel();
     });
     frr_ = host_.frr.observe([this](FrrDaemon daemon) {
@@ -180,7 +262,12 @@ Awaitable<void> Service::follow() {
         } else {
             put_kernel_state();
         }
-        report_health();
+        if (!stopping_ && (!surveyed_at_ || host_.clock.steady_now() - *surveyed_at_ >= kSurveyInterval)) {
+            co_await lock();
+            if (!stopping_) co_await survey(settings_.aggregate);
+            unlock();
+        }
+        if (!stopping_) report_health();
     }
     running_ = false;
     idle_.cancel();
@@ -191,7 +278,7 @@ Awaitable<void> Service::follow_links() {
     Result<void> result;
     if (!stopping_) {
         Settings settings = settings_;
-        result = co_await apply_now(std::move(settings));
+        result = co_await apply_now(std::move(settings), Cause::kLinks);
     }
     unlock();
     numbering_error_ = result ? std::string() : result.error().to_string();
@@ -200,7 +287,7 @@ Awaitable<void> Service::follow_links() {
     links_changed_ = true;
 }
 
-Awaitable<void> Service::stop() {
+Awaitable<void> Service::stop(bool withdraw) {
     stopping_ = true;
     links_.reset();
     frr_.reset();
@@ -210,87 +297,95 @@ Awaitable<void> Service::stop() {
         boost::system::error_code ignored;
         co_await idle_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
     }
-    host_.frr.release(kOwner);
+    if (withdraw) {
+        co_await say_farewell();
+    } else {
+        host_.frr.release(kOwner);
+    }
+    kernel_.finish(settings_);
     host_.health.forget("ra");
     records_.clear();
-    confirmed_.clear();
     declared_.reset();
+    surveyed_at_.reset();
+}
+
+Awaitable<void> Service::say_farewell() {
+    host_.frr.withdraw(kOwner);
+    frr_ = host_.frr.observe([this](FrrDaemon) { tick_.cancel(); });
+    bool late = false;
+    while (!late && !host_.frr.status(FrrDaemon::kZebra).in_sync) {
+        tick_.expires_after(kFarewell);
+        boost::system::error_code ended;
+        co_await tick_.async_wait(asio::redirect_error(asio::use_awaitable, ended));
+        late = !ended;
+    }
+    frr_.reset();
+    // Addresses only now: zebra would advertise one whose prefix it does not have for 30 days.
+    kernel_.withdraw(records_, settings_);
+    PortRecords left = records_;
+    for (auto& [name, record] : left) {
+        record.farewell = record.farewell || record.active;
+        record.active = false;
+    }
+    auto committed = co_await commit(records_, left, "withdrawn");
+    if (!committed) kLog.warning("cannot note that the ports were withdrawn", {{"error", committed.error()}});
 }
 
 void Service::on_frr() {
-    FrrDaemonStatus status = host_.frr.status(FrrDaemon::kZebra);
-    if (status.repairs != seen_repairs_) {
-        seen_repairs_ = status.repairs;
-        host_.events.publish(
-            {"ra.drift", host_.hostname, "zebra had lost or changed advertisements; programmed again", {}, {}, 0});
+    for (const FrrDrift& entry : host_.frr.drift()) {
+        if (entry.daemon != FrrDaemon::kZebra || entry.time <= seen_drift_) continue;
+        remember_drift({entry.time, entry.subject, "zebra", entry.difference});
     }
+    auto all = host_.frr.drift();
+    if (!all.empty()) seen_drift_ = std::max(seen_drift_, all.back().time);
     put_kernel_state();
     report_health();
 }
 
+void Service::remember_drift(DriftRecord record) {
+    std::string subject = record.port.empty() ? host_.hostname : host_.hostname + "/" + record.port;
+    host_.events.publish({"ra.drift",
+                          subject,
+                          fmt::format("{} had: {}; programmed again", record.where, record.difference),
+                          {{"port", record.port}, {"where", record.where}, {"difference", record.difference}},
+                          {},
+                          0});
+    drift_.push_back(std::move(record));
+    if (drift_.size() > kMaxDriftRecords) drift_.pop_front();
+}
+
 void Service::put_kernel_state() {
-    errors_.clear();
-    if (host_.frr.status(FrrDaemon::kZebra).in_sync) {
-        for (const auto& [port, address] : leaving_) {
-            auto removed = host_.net.remove_address(port, address);
-            if (!removed) kLog.warning("address stays", {{"port", port}, {"error", removed.error()}});
-        }
-        leaving_.clear();
-        for (const auto& [name, record] : records_) {
-            if (record.active) confirmed_.insert(name);
-        }
+    auto found = kernel_.put(records_, settings_, host_.frr.status(FrrDaemon::kZebra).in_sync);
+    for (KernelDrift& entry : found) {
+        kLog.info("repaired drift of the kernel", {{"port", entry.port}, {"difference", entry.difference}});
+        remember_drift({host_.clock.system_now(), std::move(entry.port), "kernel", std::move(entry.difference)});
     }
-    for (const auto& [name, record] : records_) {
-        if (record.active && confirmed_.contains(name)) put_address(name, record);
-    }
-    put_aggregate();
-}
-
-void Service::put_address(const std::string& port, const PortRecord& record) {
-    auto link = host_.net.link(port);
-    if (!link || !link->up) return;  // the kernel takes the addresses of a link that is down away
-    auto present = host_.net.addresses(port);
-    Result<void> result;
-    if (!present) {
-        result = fail(std::move(present.error()));
-    } else {
-        InterfaceAddress address = port_address(record.prefix);
-        bool there = std::any_of(present->begin(), present->end(), [&](const LinkAddress& entry) {
-            return entry.address == address && !entry.valid_lifetime;
-        });
-        // Without DAD: the port's only router is this switch, and a machine may already wait for an answer.
-        if (!there) result = host_.net.put_address(port, LinkAddress{address, std::nullopt, std::nullopt}, true);
-    }
-    if (!result && !is_away(result.error())) errors_[port] = result.error().to_string();
-}
-
-void Service::put_aggregate() {
-    for (const Prefix6& old : old_aggregates_) {
-        if (settings_.aggregate == old) continue;
-        auto removed = host_.net.remove_blackhole(old);
-        if (!removed) kLog.warning("old aggregate stays", {{"error", removed.error()}});
-    }
-    old_aggregates_.clear();
-    if (!settings_.aggregate) return;
-    auto there = host_.net.has_blackhole(*settings_.aggregate);
-    Result<void> result;
-    if (!there) {
-        result = fail(std::move(there.error()));
-    } else if (!*there) {
-        result = host_.net.put_blackhole(*settings_.aggregate);
-    }
-    if (!result) errors_[""] = result.error().to_string();
 }
 
 void Service::report_health() {
-    FrrDaemonStatus zebra = host_.frr.status(FrrDaemon::kZebra);
     std::size_t active = 0;
     for (const auto& [name, record] : records_) active += record.active ? 1 : 0;
+    HealthCondition ports{"ra", "ports", HealthScope::kInfo, HealthState::kOk, {}, {}, {}};
+    ports.message = fmt::format("{} ports", active);
+    if (active == 0) {
+        ports.state = HealthState::kDegraded;
+        ports.message = "no configured port exists on this host";
+        ports.remedy = "compare \"ports\" in the configuration with \"ip link\"";
+    }
+    host_.health.report(std::move(ports));
+    report_programming(active);
+    report_fabric();
+    report_forwarding();
+}
+
+void Service::report_programming(std::size_t active) {
+    FrrDaemonStatus zebra = host_.frr.status(FrrDaemon::kZebra);
     HealthCondition programming{"ra", "programming", HealthScope::kInfo, HealthState::kOk, {}, {}, {}};
     programming.message = fmt::format("{} ports advertise", active);
-    if (!errors_.empty() || !numbering_error_.empty()) {
+    const auto& errors = kernel_.errors();
+    if (!errors.empty() || !numbering_error_.empty()) {
         programming.state = HealthState::kFailed;
-        programming.message = errors_.empty() ? numbering_error_ : errors_.begin()->second;
+        programming.message = errors.empty() ? numbering_error_ : errors.begin()->second;
         programming.remedy = "see \"show ra\"; nett needs CAP_NET_ADMIN and IPv6 enabled on the ports";
     } else if (!zebra.connected) {
         programming.state = HealthState::kDegraded;
@@ -301,15 +396,39 @@ void Service::report_health() {
         programming.message = "zebra refuses the advertisements: " + zebra.error;
         programming.remedy = "see zebra's log";
     }
-    HealthCondition ports{"ra", "ports", HealthScope::kInfo, HealthState::kOk, {}, {}, {}};
-    ports.message = fmt::format("{} ports", active);
-    if (active == 0) {
-        ports.state = HealthState::kDegraded;
-        ports.message = "no configured port exists on this host";
-        ports.remedy = "compare \"ports\" in the configuration with \"ip link\"";
-    }
     host_.health.report(std::move(programming));
-    host_.health.report(std::move(ports));
+}
+
+void Service::report_fabric() {
+    HealthCondition fabric{"ra", "fabric", HealthScope::kInfo, HealthState::kOk, {}, {}, {}};
+    fabric.message = "no other switch announces this aggregate, no port is the fabric's";
+    std::vector<std::string> ports;
+    for (const auto& [name, record] : records_) {
+        if (record.active) ports.push_back(name);
+    }
+    auto wrong = fabric_ports_among(bgp_, ports);
+    auto found = settings_.aggregate ? overlaps(bgp_, *settings_.aggregate) : std::vector<std::string>();
+    if (!found.empty()) {
+        fabric.state = HealthState::kFailed;
+        fabric.message = found[0];
+        fabric.remedy = "change \"aggregate\" on one of the two switches";
+    } else if (!wrong.empty()) {
+        fabric.state = HealthState::kDegraded;
+        fabric.message = join(wrong) + " has a BGP unnumbered neighbour and is advertised as a port of machines";
+        fabric.remedy = fmt::format("exclude it: \"ports …,!{}\"", wrong[0]);
+    }
+    host_.health.report(std::move(fabric));
+}
+
+void Service::report_forwarding() {
+    HealthCondition forwarding{"ra", "forwarding", HealthScope::kInfo, HealthState::kOk, "the kernel forwards IPv6", {},
+                               {}};
+    if (!not_forwarding_.empty()) {
+        forwarding.state = HealthState::kFailed;
+        forwarding.message = fmt::format("{} is 0: machines get addresses but reach nothing", not_forwarding_);
+        forwarding.remedy = fmt::format("sysctl -w {}=1, and in /etc/sysctl.d to keep it", not_forwarding_);
+    }
+    host_.health.report(std::move(forwarding));
 }
 
 std::vector<PortStatus> Service::ports() const {
@@ -322,11 +441,11 @@ std::vector<PortStatus> Service::ports() const {
             port.link = link->up && link->carrier ? "up" : "down";
             port.mac = link->mac;
         }
-        auto error = errors_.find(name);
-        if (error != errors_.end()) {
+        auto error = kernel_.errors().find(name);
+        if (error != kernel_.errors().end()) {
             port.state = "failed";
             port.error = error->second;
-        } else if (confirmed_.contains(name) && zebra.connected && zebra.in_sync) {
+        } else if (kernel_.confirmed(name) && zebra.connected && zebra.in_sync) {
             port.state = "advertising";
         }
         result.push_back(std::move(port));

@@ -1,22 +1,30 @@
 // Keeps ports advertised: configuration and links in, FRR's RA, port addresses and the aggregate's blackhole out.
 #pragma once
 
+#include <deque>
+#include <functional>
 #include <map>
 #include <memory>
-#include <set>
+#include <optional>
 #include <string>
 
 #include <boost/asio/steady_timer.hpp>
 
 #include "agent/sdk/plugin.hpp"
 #include "plugins/ra/allocation.hpp"
+#include "plugins/ra/bgp_view.hpp"
+#include "plugins/ra/kernel_state.hpp"
 #include "plugins/ra/settings.hpp"
 
 namespace nett::ra {
 
 // How often addresses and routes are compared with what they should be. Links are followed by event; this is for what
 // other hands remove.
-inline constexpr std::chrono::seconds kCheckInterval{2};
+inline constexpr std::chrono::seconds kCheckInterval{3};
+// How often bgpd is asked who else announces what, and the kernel whether it forwards: two runs of vtysh.
+inline constexpr std::chrono::seconds kSurveyInterval{30};
+// How long a farewell may take to reach zebra: a commit of 512 ports, on a busy switch CPU.
+inline constexpr std::chrono::seconds kFarewell{3};
 
 // How one port is, for `show ra` and `show ports`.
 struct PortStatus {
@@ -28,28 +36,56 @@ struct PortStatus {
     std::string error;
 };
 
+// Something that was put right after other hands had changed it.
+struct DriftRecord {
+    SystemTime time{};
+    std::string port;   // "" when it is about all of them, or about the aggregate
+    std::string where;  // "zebra", "kernel"
+    std::string difference;
+};
+
+// Reads a file below /proc; nullopt when there is none. Tests have their own.
+using KernelFileReader = std::function<std::optional<std::string>(const std::string& path)>;
+std::optional<std::string> read_kernel_file(const std::string& path);
+
 // Loop thread only.
 //
 // Order on a port: zebra advertises any global address of an RA port by itself, for 30 days. So the prefix is
 // programmed with its lifetimes first, and the address follows once zebra has it. What is taken away goes in the other
-// order of time: zebra deprecates the prefix (agent/frr), the address goes as soon as that is programmed.
+// order: zebra deprecates the prefix (agent/frr), the kernel drops the address an interval before zebra drops the
+// prefix.
 class Service {
 public:
-    explicit Service(const Host& host);
+    explicit Service(const Host& host, KernelFileReader files = read_kernel_file);
 
-    // Puts settings in force: numbers the ports, persists that, declares. On error the old settings stay in force.
+    // Puts settings in force: numbers the ports, persists that, declares. On error the old settings stay in force:
+    // kFailedPrecondition for a port of the fabric, or an aggregate that another switch announces, unless that was in
+    // force before.
     Awaitable<Result<void>> apply(Settings settings);
     // Follows links and repairs until stop().
     void run();
-    // Leaves everything programmed: machines must not notice that the agent stops.
-    Awaitable<void> stop();
+    // Leaves everything programmed: machines must not notice that the agent stops. With `withdraw` it says farewell on
+    // all ports, and does not wait for its end: agent/frr and the kernel go on with it.
+    Awaitable<void> stop(bool withdraw);
 
     const Settings& settings() const { return settings_; }
     std::vector<PortStatus> ports() const;
+    // Oldest first, at most kMaxDriftRecords.
+    const std::deque<DriftRecord>& drift() const { return drift_; }
+    const KernelFileReader& files() const { return files_; }
 
 private:
-    Awaitable<Result<void>> apply_now(Settings settings);
-    Awaitable<Result<PortRecords>> number_ports(const Settings& settings);
+    // Why settings are applied: an operator hears of what cannot be; a link that appears is then just left alone.
+    enum class Cause { kCommit, kLinks };
+
+    Awaitable<Result<void>> apply_now(Settings settings, Cause cause);
+    Awaitable<Result<PortRecords>> number_ports(const Settings& settings, Cause cause);
+    Awaitable<Result<void>> commit(const PortRecords& known, const PortRecords& wanted, const char* reason);
+    Result<std::vector<std::string>> usable_ports(const Settings& settings, const PortRecords& known,
+                                                  Cause cause) const;
+    Awaitable<void> survey(std::optional<Prefix6> aggregate);
+    void check_forwarding();
+    Awaitable<void> say_farewell();
     Result<PortRecords> load() const;
     std::vector<std::string> candidates(const PortRecords& known) const;
     Awaitable<void> lock();
@@ -62,20 +98,25 @@ private:
     void publish_changes(const PortRecords& before) const;
     void on_frr();
     void put_kernel_state();
-    void put_address(const std::string& port, const PortRecord& record);
-    void put_aggregate();
+    void remember_drift(DriftRecord record);
     void report_health();
+    void report_programming(std::size_t active);
+    void report_fabric();
+    void report_forwarding();
 
     const Host& host_;
+    KernelFileReader files_;
+    KernelState kernel_;
     Settings settings_;
     PortRecords records_;
     std::optional<std::vector<RaInterface>> declared_;
-    std::map<std::string, InterfaceAddress> leaving_;  // addresses to remove, by port, once zebra is in sync
-    std::set<Prefix6> old_aggregates_;                 // blackholes to remove
-    std::set<std::string> confirmed_;                  // ports whose prefix zebra has had: their address may be there
-    std::map<std::string, std::string> errors_;        // by port; "" is the aggregate
-    std::string numbering_error_;                      // why new links could not be followed
-    std::uint64_t seen_repairs_ = 0;
+    std::string numbering_error_;  // why new links could not be followed
+    std::deque<DriftRecord> drift_;
+    SystemTime seen_drift_{};
+    BgpView bgp_;
+    std::optional<Prefix6> surveyed_;  // the aggregate that bgp_ was read for
+    std::optional<SteadyTime> surveyed_at_;
+    std::string not_forwarding_;  // the setting that is 0
     bool busy_ = false;
     bool running_ = false;
     bool stopping_ = false;

@@ -29,6 +29,9 @@ std::vector<ConfigCommand> config_commands() {
          {},
          kNode,
          {}},
+        command("mode {kind:choice:l3-port|bridge}", "One prefix for each port, or one for one bridge",
+                {{"kind", "l3-port: every port has its own /64; bridge: one /64 on one bridge, VLAN or L2 plane"}}, {},
+                "l3-port"),
         command("aggregate {prefix:prefix6}", "Prefix that the ports' /64s are taken from; BGP announces it",
                 {{"prefix", "At most /64; a /56 has room for 256 ports"}}),
         command("ports {range:interfaces}", "Ports that get a /64 of the aggregate each",
@@ -49,6 +52,12 @@ std::vector<ConfigCommand> config_commands() {
         command("rdnss {address:address6}", "Recursive DNS server to advertise (RFC 8106)",
                 {{"address", "Its address"}}, {"address"}),
         command("mtu {bytes:int:1280..65535}", "Link MTU to advertise", {{"bytes", "Bytes"}}, {}, "not advertised"),
+        command("managed-flag", "Tell hosts that addresses come by DHCPv6 too (M flag); iPXE waits for it and fails",
+                {}),
+        command("other-config-flag",
+                "Tell hosts that other configuration comes by DHCPv6 (O flag); iPXE waits and fails", {}),
+        command("withdraw-on-stop",
+                "When the agent stops, say farewell on all ports instead of leaving them advertised", {}),
     };
 }
 
@@ -59,7 +68,11 @@ Settings settings_of(const ConfigNode& node) {
     for (const ConfigEntry* entry : node.all("port prefix")) {
         settings.overrides.emplace(entry->arg("name"), entry->prefix("prefix"));
     }
+    if (node.text("mode", "kind", "l3-port") == "bridge") settings.mode = Mode::kBridge;
+    settings.withdraw_on_stop = node.has("withdraw-on-stop");
     RaInterface& shared = settings.advertisement;
+    shared.managed = node.has("managed-flag");
+    shared.other_config = node.has("other-config-flag");
     shared.max_interval = std::chrono::seconds(node.integer("interval", "seconds", 10));
     shared.router_lifetime = std::chrono::seconds(node.integer("router-lifetime", "seconds", 30));
     shared.preference = preference_of(node.text("preference", "level", "medium"));

@@ -15,7 +15,13 @@ namespace nett::ra {
 // SLAAC takes exactly this (RFC 4862 section 5.5.3 d with 64-bit interface identifiers).
 inline constexpr unsigned kPortPrefixLength = 64;
 
+// kL3Port: every port is a link of its own with a prefix of its own. kBridge: one interface, a bridge, a VLAN's SVI or
+// the gateway's NIC in an L2 plane, is the router of everything behind it and has one prefix.
+enum class Mode { kL3Port, kBridge };
+
 struct Settings {
+    Mode mode = Mode::kL3Port;
+    bool withdraw_on_stop = false;
     std::optional<Prefix6> aggregate;
     std::vector<std::string> ranges;           // "swp1-48": ports whose prefix is derived from the aggregate
     std::map<std::string, Prefix6> overrides;  // ports with a prefix of their own, in a range or not

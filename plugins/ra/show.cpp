@@ -4,10 +4,41 @@
 
 #include <boost/json.hpp>
 
+#include "agent/sdk/model.hpp"
+#include "agent/sdk/strings.hpp"
+
 namespace nett::ra {
 namespace {
 
 namespace json = boost::json;
+
+// The machine with this MAC, as registered; "" when there is none.
+std::string machine_of(const Host& host, const std::string& mac) {
+    if (mac.empty()) return {};
+    auto found = host.store.find("machine", "mac", mac);
+    return found && *found ? (*found)->key : std::string();
+}
+
+// One counter of /proc/net/dev_snmp6/PORT: lines of name and number.
+std::int64_t counter(std::string_view text, std::string_view name) {
+    for (std::string_view line : split(text, '\n')) {
+        if (line.substr(0, name.size()) != name || line.size() == name.size()) continue;
+        std::string_view rest = line.substr(name.size());
+        if (rest.front() != ' ' && rest.front() != '\t') continue;
+        auto value = parse_integer(trim(rest), 0, INT64_MAX);
+        if (value) return *value;
+    }
+    return 0;
+}
+
+// What the kernel has counted on the port since it exists; null when it is not there.
+json::value counters_of(const Service& service, const std::string& port) {
+    auto text = service.files()("/proc/net/dev_snmp6/" + port);
+    if (!text) return nullptr;
+    return json::object{{"solicitations_received", counter(*text, "Icmp6InRouterSolicits")},
+                        {"advertisements_sent", counter(*text, "Icmp6OutRouterAdvertisements")},
+                        {"advertisements_received", counter(*text, "Icmp6InRouterAdvertisements")}};
+}
 
 json::array neighbours_of(const Host& host, const PortStatus& port) {
     json::array result;
@@ -15,13 +46,46 @@ json::array neighbours_of(const Host& host, const PortStatus& port) {
     if (!neighbours) return result;
     for (const Neighbour& entry : *neighbours) {
         if (entry.address.is_multicast()) continue;
-        result.push_back(
-            json::object{{"address", entry.address.to_string()}, {"mac", entry.mac}, {"state", entry.state}});
+        result.push_back(json::object{{"address", entry.address.to_string()},
+                                      {"mac", entry.mac},
+                                      {"state", entry.state},
+                                      {"machine", machine_of(host, entry.mac)}});
     }
     return result;
 }
 
+std::string_view preference_text(RouterPreference preference) {
+    if (preference == RouterPreference::kHigh) return "high";
+    return preference == RouterPreference::kLow ? "low" : "medium";
+}
+
+json::array dns_servers_of(const Settings& settings) {
+    json::array servers;
+    for (const RaDnsServer& server : settings.advertisement.dns_servers)
+        servers.emplace_back(server.address.to_string());
+    return servers;
+}
+
+// Which northbound zebra has, where it matters: FRR's own module loses configuration (docs/frr.md).
+std::string_view module_text(const FrrDaemonStatus& zebra) {
+    if (zebra.backend != "grpc" || !zebra.connected) return "";
+    return zebra.hardened ? "hardened" : "stock, worked around";
+}
+
 }  // namespace
+
+Output show_drift(const Service& service) {
+    json::array rows;
+    for (const DriftRecord& entry : service.drift()) {
+        rows.push_back(json::object{{"time", to_rfc3339(entry.time)},
+                                    {"port", entry.port},
+                                    {"where", entry.where},
+                                    {"difference", entry.difference}});
+    }
+    return {std::move(rows),
+            {{"time", "Repaired"}, {"port", "Port"}, {"where", "Where"}, {"difference", "What differed"}},
+            {}};
+}
 
 Output show_ra(const Service& service) {
     json::array rows;
@@ -66,7 +130,15 @@ Result<Output> show_interface(const Host& host, const Service& service, const st
                         {"router_lifetime_s", settings.advertisement.router_lifetime.count()},
                         {"valid_lifetime_s", settings.lifetimes.valid_lifetime.count()},
                         {"preferred_lifetime_s", settings.lifetimes.preferred_lifetime.count()},
+                        {"preference", preference_text(settings.advertisement.preference)},
+                        {"mtu", settings.advertisement.mtu ? json::value(*settings.advertisement.mtu) : json::value()},
+                        {"managed", settings.advertisement.managed},
+                        {"other_config", settings.advertisement.other_config},
+                        {"dns_servers", dns_servers_of(settings)},
+                        {"counters", counters_of(service, port->name)},
                         {"zebra_in_sync", zebra.in_sync},
+                        {"backend", zebra.backend},
+                        {"module", module_text(zebra)},
                         {"neighbours", neighbours_of(host, *port)}};
     return Output{std::move(object)};
 }

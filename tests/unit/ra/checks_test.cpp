@@ -72,6 +72,17 @@ TEST(RaChecks, WarnsOfAPrefixThatBgpDoesNotAnnounce) {
     expect_one(kGood + " port swp1 prefix 2001:db8:1::/64\n", "nett.conf:4: warning", "outside the aggregate");
 }
 
+TEST(RaChecks, ABridgeIsOneInterface) {
+    EXPECT_TRUE(findings(" mode bridge\n aggregate 2001:db8:b000:100::/64\n ports swp1\n").empty());
+    expect_one(" mode bridge\n aggregate 2001:db8:b000:100::/56\n ports swp1-3\n", "nett.conf:2: error",
+               "mode bridge advertises on one interface, and 3 are configured");
+}
+
+TEST(RaChecks, WarnsOfFlagsThatStopIpxe) {
+    expect_one(kGood + " managed-flag\n", "nett.conf:4: warning", "iPXE waits for DHCPv6");
+    expect_one(kGood + " other-config-flag\n", "nett.conf:4: warning", "iPXE waits for DHCPv6");
+}
+
 TEST(RaChecks, TellsEverythingAtOnce) {
     EXPECT_EQ(3u, findings(" aggregate 2001:db8:b000::/72\n ports eth1\n interval 60\n").size());
 }
@@ -90,7 +101,11 @@ TEST(RaSettings, ReadsEveryCommand) {
     Settings values =
         settings(kGood +
                  " port swp1 prefix 2001:db8:b000:7::/64\n interval 4\n router-lifetime 1800\n valid-lifetime 900\n"
-                 " preferred-lifetime 800\n preference high\n rdnss 2001:db8::53\n mtu 9000\n");
+                 " preferred-lifetime 800\n preference high\n rdnss 2001:db8::53\n mtu 9000\n"
+                 " mode bridge\n managed-flag\n other-config-flag\n withdraw-on-stop\n");
+    EXPECT_EQ(Mode::kBridge, values.mode);
+    EXPECT_TRUE(values.withdraw_on_stop);
+    EXPECT_TRUE(values.advertisement.managed && values.advertisement.other_config);
     EXPECT_EQ(prefix("2001:db8:b000:7::/64"), values.overrides.at("swp1"));
     EXPECT_EQ(RouterPreference::kHigh, values.advertisement.preference);
     EXPECT_EQ(9000u, values.advertisement.mtu);

@@ -23,13 +23,20 @@ protected:
 
     // A fresh agent on the same store and kernel.
     void start(const std::string& lines = kConfig) {
-        service_ = std::make_unique<Service>(host_);
+        service_ = std::make_unique<Service>(host_, [this](const std::string& path) -> std::optional<std::string> {
+            auto it = files_.find(path);
+            if (it == files_.end()) return std::nullopt;
+            return it->second;
+        });
         ASSERT_TRUE(apply(lines));
         service_->run();
         loop_.poll();
     }
-    void stop() {
-        if (service_) run(service_->stop());
+    void stop(bool withdraw = false) {
+        if (!service_) return;
+        run(service_->stop(withdraw));
+        frr_.sync(FrrDaemon::kZebra);
+        turn();
         service_.reset();
     }
     Result<void> apply(const std::string& lines) {
@@ -57,6 +64,17 @@ protected:
         return texts;
     }
 
+    // The address is there, and the kernel takes it away by itself after two intervals.
+    bool leaves(const std::string& interface, const std::string& address) {
+        for (const LinkAddress& entry : net_.on_link[interface]) {
+            if (entry.address.to_string() != address) continue;
+            return entry.valid_lifetime == std::chrono::seconds(20) &&
+                   entry.preferred_lifetime == std::chrono::seconds(0);
+        }
+        return false;
+    }
+
+    std::map<std::string, std::string> files_;  // below /proc
     asio::io_context loop_;
     ManualClock clock_;
     test::FakeEvents events_;
@@ -150,9 +168,13 @@ TEST_F(RaService, TakesAwayWhatTheConfigurationLostWhileTheAgentWasDown) {
     start(" aggregate 2001:db8:c000::/56\n ports swp1\n");
     EXPECT_EQ(std::vector<std::string>{"swp1 2001:db8:c000:1::/64"}, declared());
     frr_.sync(FrrDaemon::kZebra);
-    EXPECT_FALSE(net_.has("swp1", "2001:db8:b000:1::1/64"));
+    EXPECT_TRUE(leaves("swp1", "2001:db8:b000:1::1/64"));
     EXPECT_TRUE(net_.has("swp1", "2001:db8:c000:1::1/64"));
-    EXPECT_FALSE(net_.has("swp2", "2001:db8:b000:2::1/64"));
+    EXPECT_TRUE(leaves("swp2", "2001:db8:b000:2::1/64"));
+    // The way back to machines that still use their old addresses stays as long as these.
+    EXPECT_EQ(2u, net_.blackholes.size());
+    clock_.advance(std::chrono::seconds(20));
+    frr_.sync(FrrDaemon::kZebra);
     EXPECT_EQ(std::vector<Prefix6>{prefix("2001:db8:c000::/56")}, net_.blackholes);
 }
 
@@ -162,7 +184,7 @@ TEST_F(RaService, ReconfiguringMovesOnlyWhatChanged) {
     ASSERT_TRUE(apply(kConfig + " port swp2 prefix 2001:db8:b000:77::/64\n"));
     frr_.sync(FrrDaemon::kZebra);
     EXPECT_TRUE(net_.has("swp1", "2001:db8:b000:1::1/64"));
-    EXPECT_FALSE(net_.has("swp2", "2001:db8:b000:2::1/64"));
+    EXPECT_TRUE(leaves("swp2", "2001:db8:b000:2::1/64"));
     EXPECT_TRUE(net_.has("swp2", "2001:db8:b000:77::1/64"));
 }
 
@@ -186,12 +208,125 @@ TEST_F(RaService, SaysWhatTheKernelRefused) {
     EXPECT_EQ(HealthState::kFailed, health_.state("ra", "programming"));
 }
 
-TEST_F(RaService, TellsOfDrift) {
+TEST_F(RaService, APrefixThatMovesToAnotherPortLeavesTheFirstAtOnce) {
     start();
     frr_.sync(FrrDaemon::kZebra);
-    frr_.zebra.repairs = 1;
+    ASSERT_TRUE(apply(" aggregate 2001:db8:b000::/56\n ports swp2\n port swp2 prefix 2001:db8:b000:1::/64\n"));
+    frr_.sync(FrrDaemon::kZebra);
+    EXPECT_FALSE(net_.has("swp1", "2001:db8:b000:1::1/64"));
+    EXPECT_TRUE(net_.has("swp2", "2001:db8:b000:1::1/64"));
+}
+
+TEST_F(RaService, ARenamedLinkLosesTheAddressOfItsFormerName) {
+    start();
+    frr_.sync(FrrDaemon::kZebra);
+    net_.on_link["swp3"] = std::exchange(net_.on_link["swp1"], {});
+    net_.existing[1].name = "swp3";
+    net_.add_link("other");
+    turn();
+    EXPECT_FALSE(net_.has("swp3", "2001:db8:b000:1::1/64"));
+    frr_.sync(FrrDaemon::kZebra);
+    EXPECT_TRUE(net_.has("swp3", "2001:db8:b000:3::1/64"));
+}
+
+TEST_F(RaService, TellsOfDriftInZebra) {
+    start();
+    frr_.sync(FrrDaemon::kZebra);
+    clock_.advance(std::chrono::seconds(1));
+    frr_.drifts.push_back({FrrDaemon::kZebra, "swp1", "interval in ms 600000 instead of 10000", clock_.system_now()});
+    frr_.drifts.push_back({FrrDaemon::kBgpd, "GATE", "entry 5 missing", clock_.system_now()});
     frr_.tell(FrrDaemon::kZebra);
-    EXPECT_EQ("ra.drift", events_.types().back());
+    frr_.tell(FrrDaemon::kZebra);
+    ASSERT_EQ(1u, service_->drift().size());
+    EXPECT_EQ("swp1", service_->drift()[0].port);
+    EXPECT_EQ("zebra", service_->drift()[0].where);
+    EXPECT_EQ("ra.drift", events_.published.back().type);
+    EXPECT_EQ("tor-a/swp1", events_.published.back().subject);
+}
+
+TEST_F(RaService, RepairsAndTellsOfDriftInTheKernel) {
+    start();
+    frr_.sync(FrrDaemon::kZebra);
+    net_.on_link["swp1"].clear();
+    net_.blackholes.clear();
+    frr_.tell(FrrDaemon::kZebra);
+    EXPECT_TRUE(net_.has("swp1", "2001:db8:b000:1::1/64"));
+    EXPECT_EQ(1u, net_.blackholes.size());
+    ASSERT_EQ(2u, service_->drift().size());
+    EXPECT_EQ("kernel", service_->drift()[0].where);
+    EXPECT_EQ("address 2001:db8:b000:1::1/64 missing or changed", service_->drift()[0].difference);
+}
+
+TEST_F(RaService, WhatTheKernelDropsWithALinkIsNoDrift) {
+    start();
+    frr_.sync(FrrDaemon::kZebra);
+    net_.on_link["swp1"].clear();
+    net_.add_link("other");
+    turn();
+    EXPECT_TRUE(net_.has("swp1", "2001:db8:b000:1::1/64"));
+    EXPECT_TRUE(service_->drift().empty());
+}
+
+TEST_F(RaService, ADepartingPluginSaysFarewellAndTakesEverythingAway) {
+    start();
+    frr_.sync(FrrDaemon::kZebra);
+    stop(true);
+    EXPECT_EQ(std::vector<std::string>{"ra"}, frr_.withdrawn);
+    EXPECT_TRUE(frr_.released.empty());
+    EXPECT_TRUE(leaves("swp1", "2001:db8:b000:1::1/64"));
+    EXPECT_TRUE(net_.blackholes.empty());
+    // The next run knows that zebra may still say the farewell, keeps the numbers, and puts no address too early.
+    start(" aggregate 2001:db8:b000::/56\n ports swp2\n");
+    EXPECT_EQ(std::vector<std::string>{"swp2 2001:db8:b000:2::/64"}, declared());
+    EXPECT_TRUE(leaves("swp2", "2001:db8:b000:2::1/64"));
+    frr_.sync(FrrDaemon::kZebra);
+    EXPECT_FALSE(leaves("swp2", "2001:db8:b000:2::1/64"));
+}
+
+const std::string kSummary = R"({"ipv6Unicast":{"peers":{"swp2":{"idType":"interface"},"fe80::9":{"idType":"ipv6"}}}})";
+const std::string kOther =
+    R"({"routes":{"2001:db8:b000:40::/58":[{"peerId":"fe80::2","nexthops":[{"hostname":"tor-b"}]}]}})";
+const std::string kRoutesCommand = "show bgp ipv6 unicast 2001:db8:b000::/48 longer-prefixes";
+
+TEST_F(RaService, RefusesAFabricPort) {
+    frr_.shows["show bgp summary"] = kSummary;
+    service_ = std::make_unique<Service>(host_);
+    auto result = apply(kConfig);
+    ASSERT_FALSE(result);
+    EXPECT_NE(std::string::npos, result.error().message.find("swp2 is a port of the fabric")) << result.error().message;
+    EXPECT_TRUE(frr_.ra.empty());
+    EXPECT_TRUE(store_.list(kPortKind).value().empty());
+    start(" aggregate 2001:db8:b000::/56\n ports swp1-9,!swp2\n");
+}
+
+TEST_F(RaService, RefusesAnAggregateThatAnotherSwitchAnnounces) {
+    frr_.shows[kRoutesCommand] = kOther;
+    frr_.shows["show bgp summary"] = kSummary;
+    service_ = std::make_unique<Service>(host_);
+    auto result = apply(" aggregate 2001:db8:b000::/56\n ports swp1\n");
+    ASSERT_FALSE(result);
+    EXPECT_NE(std::string::npos, result.error().message.find("overlaps 2001:db8:b000:40::/58, which tor-b announces"));
+}
+
+TEST_F(RaService, WhatIsInForceStaysAndIsAHealthCondition) {
+    start();
+    EXPECT_EQ(HealthState::kOk, health_.state("ra", "fabric"));
+    stop();
+    frr_.shows["show bgp summary"] = kSummary;
+    frr_.shows[kRoutesCommand] = kOther;
+    start();
+    EXPECT_EQ(2u, declared().size());
+    EXPECT_EQ(HealthState::kFailed, health_.state("ra", "fabric"));
+}
+
+TEST_F(RaService, SaysThatTheKernelDoesNotForward) {
+    files_["/proc/sys/net/ipv6/conf/all/forwarding"] = "0\n";
+    start();
+    EXPECT_EQ(HealthState::kFailed, health_.state("ra", "forwarding"));
+    stop();
+    files_["/proc/sys/net/ipv6/conf/all/forwarding"] = "1\n";
+    start();
+    EXPECT_EQ(HealthState::kOk, health_.state("ra", "forwarding"));
 }
 
 }  // namespace

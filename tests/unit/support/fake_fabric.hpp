@@ -38,6 +38,7 @@ public:
         note("withdraw");
         ra[owner].clear();
         prefix_lists[owner].clear();
+        zebra.in_sync = bgpd.in_sync = false;
         withdrawn.push_back(std::move(owner));
     }
     void release(std::string owner) override { released.push_back(std::move(owner)); }
