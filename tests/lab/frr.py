@@ -111,8 +111,10 @@ def with_bfd(config):
 class Frr:
     """FRR in one node."""
 
-    def __init__(self, node, config, bfd=False):
+    def __init__(self, node, config, bfd=False, grpc=True):
+        """Without `grpc` it is a stock FRR, as SONiC and Cumulus have it: no northbound module, only vtysh."""
         self.node = node
+        self._sockets = _GRPC_SOCKETS if grpc else {}
         self._processes = {}
         self._daemons = (*_DAEMONS, "bfdd") if bfd else _DAEMONS
         config = with_bfd(config) if bfd else config
@@ -149,6 +151,12 @@ class Frr:
             if daemon not in self._processes or not self._processes[daemon].running():
                 self.start_daemon(daemon)
 
+    def pid(self, daemon):
+        return self._processes[daemon].pid
+
+    def signal(self, daemon, number):
+        self._processes[daemon].signal(number)
+
     def vtysh(self, *commands):
         arguments = [word for command in commands for word in ("-c", command)]
         return self.node.run("/usr/bin/vtysh", *arguments).stdout
@@ -163,9 +171,9 @@ class Frr:
     def _start_daemon(self, daemon):
         # A killed daemon leaves its sockets; it makes its vty socket anew itself, the gRPC library does not.
         module = []
-        if daemon in _GRPC_SOCKETS:
-            self.node.path(_GRPC_SOCKETS[daemon]).unlink(missing_ok=True)
-            module = ["-M", f"grpc:unix:{_GRPC_SOCKETS[daemon]}"]
+        if daemon in self._sockets:
+            self.node.path(self._sockets[daemon]).unlink(missing_ok=True)
+            module = ["-M", f"grpc:unix:{self._sockets[daemon]}"]
         self.node.path(f"/run/frr/{daemon}.vty").unlink(missing_ok=True)
         self._processes[daemon] = self.node.start(daemon, f"{_DAEMON_FOLDER}/{daemon}", "-F", "datacenter", "--log", "stdout",
                                                   *module)
@@ -177,6 +185,6 @@ class Frr:
             process.require_running()
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as vty:
                 vty.connect(str(self.node.path(f"/run/frr/{daemon}.vty")))
-            return daemon not in _GRPC_SOCKETS or self.node.path(_GRPC_SOCKETS[daemon]).exists()
+            return daemon not in self._sockets or self.node.path(self._sockets[daemon]).exists()
 
         wait.until(f"{process.name} answers (log: {process.log_path})", answers, within=15)

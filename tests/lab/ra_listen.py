@@ -1,7 +1,7 @@
 """Prints every router advertisement that arrives, one JSON object a line, as a program of its own in a server's namespace.
 
 {"time": CLOCK_MONOTONIC, "interface", "source", "managed", "other", "router_lifetime", "prefixes": {prefix: [valid, preferred]},
- "rdnss": [address], "mtu"}. RFC 4861 section 4.2, RFC 8106 section 5.1.
+ "rdnss": [address], "mtu", "raw": the ICMPv6 message in hex}. RFC 4861 section 4.2, RFC 8106 section 5.1.
 """
 
 import json
@@ -20,7 +20,7 @@ def parse(message):
         return None
     flags, lifetime = message[5], struct.unpack_from("!H", message, 6)[0]
     result = {"managed": bool(flags & 0x80), "other": bool(flags & 0x40), "router_lifetime": lifetime, "prefixes": {}, "rdnss": [],
-              "mtu": None}
+              "mtu": None, "raw": message.hex()}
     at = 16
     while at + 2 <= len(message) and message[at + 1] > 0:
         kind, length = message[at], message[at + 1] * 8
