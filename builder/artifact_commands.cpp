@@ -1,4 +1,5 @@
 // artifact import.
+#include <algorithm>
 #include <memory>
 #include <set>
 
@@ -66,9 +67,21 @@ Result<Import> prepare(const Options& options, const Invocation& invocation) {
     return result;
 }
 
-// Digests that the agent's sets refer to: their content is stored and verified there.
+// Whether the agent says that files of its sets are damaged or missing: what it has is then sent again.
+Result<bool> has_bad_files(Server& server) {
+    const auto health = call(server.target, *server.system, &v1::System::Stub::GetHealth, v1::GetHealthRequest());
+    if (!health) return fail(health.error());
+    return std::any_of(health->conditions().begin(), health->conditions().end(), [](const v1::Condition& one) {
+        return one.component() == "metadata" && one.name() == "artifacts" && one.state() != "ok";
+    });
+}
+
+// Digests that the agent's sets refer to: their content is stored and verified there. None when it is not.
 Result<std::set<std::string>> stored_digests(Server& server) {
     std::set<std::string> digests;
+    const auto bad = has_bad_files(server);
+    if (!bad) return fail(bad.error());
+    if (*bad) return digests;
     v1::ListRequest request;
     for (;;) {
         const auto reply = call(server.target, *server.artifacts, &v1::Artifacts::Stub::ListArtifactSets, request);

@@ -12,6 +12,14 @@ namespace {
 constexpr std::string_view kNameCharacters = "abcdefghijklmnopqrstuvwxyz0123456789.-";
 // Words that follow `machine` in the shell, where a machine's name may stand too.
 constexpr std::array<std::string_view, 1> kReservedNames{"provision"};
+// Left in the board by the vendor: seen on many machines each. Those of GLPI's and FusionInventory's lists, and samples
+// from boards' tools; each also with its first three fields as SMBIOS stores them.
+constexpr std::array<std::string_view, 8> kSharedUuids{
+    "03000200-0400-0500-0006-000700080009", "00020003-0004-0005-0006-000700080009",  // AMI's sample DMI data
+    "6ab5b300-538d-1014-9fb5-b0684d007b53", "00b3b56a-8d53-1410-9fb5-b0684d007b53",
+    "12345678-1234-5678-90ab-cddeefaabbcc", "78563412-3412-7856-90ab-cddeefaabbcc",
+    "00112233-4455-6677-8899-aabbccddeeff", "33221100-5544-7766-8899-aabbccddeeff",
+};
 constexpr std::size_t kUuidDigits = 32;
 constexpr std::size_t kMacDigits = 12;
 
@@ -94,14 +102,10 @@ Result<std::string> canonical_mac(std::string_view text) {
 }
 
 bool is_usable_uuid(std::string_view canonical) {
-    // Left in the board by the vendor: seen on many machines each.
-    constexpr std::array<std::string_view, 5> kShared{
-        "00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff",
-        "03000200-0400-0500-0006-000700080009",  // AMI's sample DMI data
-        "00020003-0004-0005-0006-000700080009",  // the same with its first fields in SMBIOS byte order
-        "12345678-1234-5678-90ab-cddeefaabbcc",
-    };
-    return std::find(kShared.begin(), kShared.end(), canonical) == kShared.end();
+    // All zero, all F, 01010101-…: every byte the same.
+    const auto filler = fmt::format("{0}{0}{0}{0}-{0}{0}-{0}{0}-{0}{0}-{0}{0}{0}{0}{0}{0}", canonical.substr(0, 2));
+    if (canonical == filler) return false;
+    return std::find(kSharedUuids.begin(), kSharedUuids.end(), canonical) == kSharedUuids.end();
 }
 
 bool is_usable_serial(std::string_view serial) {

@@ -4,8 +4,8 @@
 #include <vector>
 
 #include <boost/json.hpp>
-#include <kainjow/mustache.hpp>
 
+#include "agent/sdk/boot_template.hpp"
 #include "agent/sdk/strings.hpp"
 #include "plugins/metadata/limits.hpp"
 #include "plugins/metadata/route.hpp"
@@ -39,10 +39,10 @@ Result<std::vector<std::string>> arguments_of(std::string_view text, std::string
     std::vector<std::string> out;
     for (const auto part : split(text, ' ')) {
         if (part.empty()) continue;
-        if (!is_kernel_argument(part)) {
+        if (!is_boot_word(part)) {
             return fail(Code::kInvalidArgument,
                         "{}: an argument has a character that a boot script cannot carry; use letters, digits and "
-                        "._,:=/@+-%[]~",
+                        "._,:=/@+-%[]~?",
                         place);
         }
         const auto key = key_of(part);
@@ -83,62 +83,61 @@ Result<void> check_names(const BootScriptInput& input) {
 
 }  // namespace
 
-bool is_kernel_argument(std::string_view text) {
-    constexpr std::string_view kPunctuation = "._,:=/@+-%[]~";
-    return !text.empty() && text.front() != '-' && std::all_of(text.begin(), text.end(), [&](char c) {
-        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-               kPunctuation.find(c) != std::string_view::npos;
-    });
-}
-
 Result<std::string> kernel_command_line(const BootScriptInput& input) {
     auto set_arguments = arguments_of(input.set.command_line, "the command line of set \"" + input.set.name + "\"");
     if (!set_arguments) return fail(std::move(set_arguments.error()));
+    auto profile_arguments = arguments_of(input.profile_args, "the profile's kernel arguments");
+    if (!profile_arguments) return fail(std::move(profile_arguments.error()));
     auto own_arguments = arguments_of(input.kernel_args, "the machine's kernel arguments");
     if (!own_arguments) return fail(std::move(own_arguments.error()));
+    auto& arguments = *set_arguments;
+    arguments.insert(arguments.end(), profile_arguments->begin(), profile_arguments->end());
+    arguments.insert(arguments.end(), own_arguments->begin(), own_arguments->end());
 
     std::string line(kPlatform);
     const auto add = [&](std::string_view argument) { (line += ' ') += argument; };
     for (const auto argument : kDefaults) {
-        if (!has_key(*set_arguments, key_of(argument)) && !has_key(*own_arguments, key_of(argument))) add(argument);
+        if (!has_key(arguments, key_of(argument))) add(argument);
     }
-    for (const auto& argument : *set_arguments) add(argument);
-    for (const auto& argument : *own_arguments) add(argument);
+    for (const auto& argument : arguments) add(argument);
     if (input.kind == BootKind::kWipe) add("talos.experimental.wipe=system");
     if (carries_config(input) && input.delivery == ConfigDelivery::kUrl) add("talos.config=" + config_url(input));
+    if (carries_config(input) && input.delivery == ConfigDelivery::kToken) {
+        add(fmt::format("talos.config=https://{}/v1/config/{}?t={}", input.token_authority, input.machine_id,
+                        input.token));
+        add("talos.config.early=" + input.early);
+    }
     if (line.size() > kMaxKernelCommandLine) {
         return fail(Code::kInvalidArgument,
-                    "the kernel command line has {} bytes, a kernel takes {}; shorten the set's or the "
-                    "machine's arguments",
+                    "the kernel command line has {} bytes, a kernel takes {}; shorten the set's, the "
+                    "profile's or the machine's arguments",
                     line.size(), kMaxKernelCommandLine);
     }
     return line;
 }
 
 Result<std::string> render_boot_script(const BootScriptInput& input) {
-    if (carries_config(input) && input.delivery == ConfigDelivery::kToken) {
-        return fail(Code::kUnimplemented, "config delivery \"token\" is not served by this version; use \"embedded\"");
-    }
     NETT_TRY(check_names(input));
     auto arguments = kernel_command_line(input);
     if (!arguments) return fail(std::move(arguments.error()));
-
-    using kainjow::mustache::data;
-    data values;
-    values.set("timeout", std::to_string(input.fetch_timeout.count()));
-    values.set("artifacts", fmt::format("https://{}/v1/artifacts/{}", input.authority, input.set.name));
-    values.set("kernel", input.set.kernel);
-    values.set("initramfs", input.set.initramfs);
-    values.set("arguments", *arguments);
-    values.set("config", config_url(input));
-    const bool embedded = carries_config(input) && input.delivery == ConfigDelivery::kEmbedded;
-    values.set("embedded", embedded ? data::type::bool_true : data::type::bool_false);
-
-    kainjow::mustache::mustache script(kTemplate);
-    auto text = script.render(values);
-    if (!script.error_message().empty())
-        return fail(Code::kInternal, "boot script template: {}", script.error_message());
-    return text;
+    BootTemplateValues values{input.facts, {}};
+    auto& texts = values.texts;
+    texts["authority"] = input.authority;
+    texts["artifacts"] = fmt::format("https://{}/v1/artifacts/{}", input.authority, input.set.name);
+    texts["kernel"] = input.set.kernel;
+    texts["initramfs"] = input.set.initramfs;
+    texts["arguments"] = std::move(*arguments);
+    texts["timeout"] = std::to_string(input.fetch_timeout.count());
+    texts["set"] = input.set.name;
+    texts["version"] = input.set.version;
+    texts["architecture"] = input.set.architecture;
+    texts["schematic"] = input.set.schematic;
+    texts["boot"] = to_string(input.kind);
+    if (carries_config(input)) {
+        texts["config"] = config_url(input);
+        values.flags.emplace(to_string(input.delivery));
+    }
+    return render_boot_template(input.text.empty() ? kTemplate : input.text, values);
 }
 
 Result<std::string> render_extensions(const ArtifactSet& set, std::string_view config_sha256) {

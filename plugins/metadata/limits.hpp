@@ -37,13 +37,20 @@ inline constexpr int kRetryAfterSeconds = 3;  // below the script's fetch timeou
 inline constexpr std::size_t kMaxKernelCommandLine = 2048 - 1 - 64;
 inline constexpr int kDefaultFetchTimeoutMs = 15000;
 
+// A boot token: 256 bits, in hex on the kernel command line. Good for as long as an installer may take to come up.
+inline constexpr std::size_t kTokenBytes = 32;
+inline constexpr int kDefaultTokenLifetimeSeconds = 900;
+
 // Unknown machines: kept per tenant, so that one tenant's requests do not push out another's.
 inline constexpr std::size_t kMaxUnknownPerTenant = 256;
 inline constexpr std::size_t kMaxPendingUnknown = 256;
+inline constexpr std::size_t kMaxMacsOfUnknown = 8;  // a server has two to six NICs
 inline constexpr std::size_t kMaxPendingBoots = 4096;
 // Which set a source's last script named, for flat artifact names; an installer has fetched its files by then.
 inline constexpr std::size_t kMaxRecentBoots = 4096;
 inline constexpr auto kRecentBootAge = std::chrono::minutes(15);
+// Script requests closer together than this are one boot: two NICs, retries. No machine gets round faster.
+inline constexpr auto kSameBoot = 10s;
 inline constexpr auto kRecordInterval = 1s;  // at most one round of counter writes in this time
 
 // Hashing an artifact lets others run after each slice: 1 MiB takes a core one to three milliseconds.

@@ -48,7 +48,7 @@ Result<std::optional<FoundMachine>> find_by(const Store& store, const std::strin
     if (!machine) return fail(std::move(machine.error()).in("machine " + (*record)->key));
     if (machine->tenant != tenant) return std::nullopt;
     std::string url_id = url_id_of(*machine, index, value);
-    return FoundMachine{(*record)->key, std::move(url_id), std::move(*machine)};
+    return FoundMachine{(*record)->key, std::move(url_id), std::move(*machine), (*record)->revision};
 }
 
 }  // namespace

@@ -17,6 +17,7 @@ struct FoundMachine {
     std::string key;     // of its record
     std::string url_id;  // an id of it, as it stands in URLs: a UUID, or a MAC with hyphens
     Machine machine;
+    Revision revision = 0;  // of its record
 };
 
 // By UUID (in either byte order: SMBIOS stores its first three fields little-endian, and some firmware and BMCs print

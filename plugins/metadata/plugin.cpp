@@ -22,6 +22,7 @@
 #include "plugins/metadata/settings.hpp"
 #include "plugins/metadata/side_services.hpp"
 #include "plugins/metadata/status.hpp"
+#include "plugins/metadata/talos_early.hpp"
 #include "plugins/metadata/task_group.hpp"
 #include "plugins/metadata/tenants.hpp"
 
@@ -49,6 +50,7 @@ public:
         if (!recording || !verifying) {
             co_await parts->server->stop(host_.clock.steady_now());
             co_await parts->side.stop(host_.clock.steady_now());
+            co_await parts->tokens->stop(host_.clock.steady_now());
             if (recording) co_await parts->recorder.stop();
             co_return fail(std::move(recording ? verifying.error() : recording.error()));
         }
@@ -84,9 +86,10 @@ public:
         stopping_ = true;
         for (auto* timer : {&tick_, &probe_tick_, &disk_tick_}) timer->cancel();
         co_await tasks_.join();
-        co_await parts_->server->stop(deadline);  // first: then nobody records or asks for tenants
+        co_await parts_->artifacts.stop();  // hashing would hold up the requests that wait for it
+        co_await parts_->tokens->stop(deadline);
+        co_await parts_->server->stop(deadline);  // before the rest: then nobody records or asks for tenants
         co_await parts_->side.stop(deadline);
-        co_await parts_->artifacts.stop();
         co_await parts_->recorder.stop();
         parts_->tenants.stop();
         host_.health.forget("metadata");
@@ -117,6 +120,10 @@ private:
                                               [this](Request request, const Peer& peer, Conversation& conversation) {
                                                   return service.handle(std::move(request), peer, conversation);
                                               })),
+              tokens(std::make_shared<Server>(host.loop, host.io, host.clock,
+                                              [this](Request request, const Peer& peer, Conversation&) {
+                                                  return service.handle_token(std::move(request), peer);
+                                              })),
               side(host, [this](Request request, const Peer& peer, Conversation& conversation) {
                   return service.handle(std::move(request), peer, conversation);
               }) {}
@@ -125,6 +132,7 @@ private:
         Artifacts artifacts;
         Service service;
         std::shared_ptr<Server> server;
+        std::shared_ptr<Server> tokens;  // without listeners unless there is a "token-listen"
         SideServices side;
     };
 
@@ -132,15 +140,26 @@ private:
     static Result<void> apply(Parts& parts, const Settings& settings) {
         auto tls = load_tls(settings.tls);
         if (!tls) return fail(std::move(tls.error()));
+        auto token_tls = load_tls({settings.tls.certificate, settings.tls.private_key, ""});
+        if (!token_tls) return fail(std::move(token_tls.error()));
+        auto service = settings.service;
+        auto root = trusted_root_of(settings.tls.certificate);
+        if (!root) return fail(std::move(root.error()));
+        service.trusted_root = std::move(*root);
         auto listeners = parts.server->open(settings.listen);
         if (!listeners) return fail(std::move(listeners.error()));
         auto side = parts.side.prepare(settings.side, settings.tls);
         if (!side) return fail(std::move(side.error()));
+        auto token_listeners = parts.tokens->open(settings.token_listen);
+        if (!token_listeners) return fail(std::move(token_listeners.error()));
         parts.server->set_tls(std::move(*tls));
         parts.server->set_limits(settings.limits);
-        parts.service.set_settings(settings.service);
+        parts.tokens->set_tls(std::move(*token_tls));
+        parts.tokens->set_limits(settings.limits);
+        parts.service.set_settings(std::move(service));
         parts.server->adopt(std::move(*listeners));
         parts.side.adopt(std::move(*side));
+        parts.tokens->adopt(std::move(*token_listeners));
         return {};
     }
 

@@ -10,7 +10,30 @@ namespace nett::metadata {
 
 namespace {
 constexpr const char* kActor = "plugin:metadata";
+
+// Several requests of one boot count once in what the boot-loop limit looks at.
+BootHistory counted(BootHistory history, const BootRecord& boot) {
+    const auto before = history.recent;
+    const bool same = !before.empty() && boot.time - before.back() < kSameBoot;
+    history = with_boot(std::move(history), boot);
+    if (same) history.recent = before;
+    return history;
 }
+
+// What earlier requests of the tenant said; the latest one says the rest. What another tenant's clients said is not
+// passed on.
+void add_earlier(UnknownMachine& seen, const UnknownMachine& earlier) {
+    if (seen.tenant != earlier.tenant) return;
+    seen.first_seen = earlier.first_seen;
+    seen.requests += earlier.requests;
+    if (seen.uuid.empty()) seen.uuid = earlier.uuid;
+    if (seen.serial.empty()) seen.serial = earlier.serial;
+    for (const auto& mac : earlier.macs) {
+        const bool known = std::find(seen.macs.begin(), seen.macs.end(), mac) != seen.macs.end();
+        if (!known && seen.macs.size() < kMaxMacsOfUnknown) seen.macs.push_back(mac);
+    }
+}
+}  // namespace
 
 Recorder::Recorder(Store& store, asio::any_io_executor loop, const Clock& clock)
     : store_(store),
@@ -64,21 +87,16 @@ void Recorder::note_boot(const std::string& key, BootRecord boot) {
     wake();
 }
 
-void Recorder::note_unknown(const std::string& id, const std::string& tenant, const std::string& source) {
+void Recorder::note_unknown(UnknownMachine seen) {
     {
         const std::lock_guard lock(mutex_);
-        if (pending_.unknown.size() >= kMaxPendingUnknown && !pending_.unknown.contains(id)) {
+        if (pending_.unknown.size() >= kMaxPendingUnknown && !pending_.unknown.contains(seen.id)) {
             ++dropped_;
             return;
         }
-        auto& entry = pending_.unknown[id];
-        const auto now = clock_.system_now();
-        if (entry.requests == 0) entry.first_seen = now;
-        entry.id = id;
-        entry.tenant = tenant;
-        entry.source = source;
-        entry.last_seen = now;
-        ++entry.requests;
+        const auto [entry, fresh] = pending_.unknown.try_emplace(seen.id);
+        if (!fresh) add_earlier(seen, entry->second);
+        entry->second = std::move(seen);
     }
     wake();
 }
@@ -130,7 +148,7 @@ Awaitable<void> Recorder::write_boots(std::map<std::string, PendingBoots> boots)
                 history = std::move(*stored);
             }
             history.machine = key;
-            for (const auto& boot : entry.last) history = with_boot(std::move(history), boot);
+            for (const auto& boot : entry.last) history = counted(std::move(history), boot);
             history.boots += entry.count - entry.last.size();
             return put_of(history);
         };
@@ -150,8 +168,7 @@ Awaitable<void> Recorder::write_unknown(std::map<std::string, UnknownMachine> un
     for (auto& [id, seen] : unknown) {
         const auto known = known_.find(id);
         if (known != known_.end()) {
-            seen.first_seen = known->second.machine.first_seen;
-            seen.requests += known->second.machine.requests;
+            add_earlier(seen, known->second.machine);
         } else if (++per_tenant[seen.tenant] > kMaxUnknownPerTenant) {
             evict(seen.tenant, transaction);
         }

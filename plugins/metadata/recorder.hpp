@@ -32,7 +32,8 @@ public:
 
     // Any thread. `key` is the machine record's key.
     void note_boot(const std::string& key, BootRecord boot);
-    void note_unknown(const std::string& id, const std::string& tenant, const std::string& source);
+    // One request of a machine that nobody registered; `seen.id` is not empty.
+    void note_unknown(UnknownMachine seen);
     std::uint64_t dropped() const;
 
 private:

@@ -14,24 +14,19 @@
 #include "agent/sdk/secret.hpp"
 #include "agent/sdk/store.hpp"
 #include "plugins/metadata/artifacts.hpp"
+#include "plugins/metadata/boot_plan.hpp"
 #include "plugins/metadata/http.hpp"
 #include "plugins/metadata/log_limiter.hpp"
 #include "plugins/metadata/machines.hpp"
-#include "plugins/metadata/recent_boots.hpp"
+#include "plugins/metadata/recent_values.hpp"
 #include "plugins/metadata/recorder.hpp"
 #include "plugins/metadata/route.hpp"
+#include "plugins/metadata/service_settings.hpp"
 #include "plugins/metadata/shared_value.hpp"
 #include "plugins/metadata/squashfs.hpp"
 #include "plugins/metadata/tenants.hpp"
 
 namespace nett::metadata {
-
-struct ServiceSettings {
-    std::optional<Address6> server_address;  // in the scripts' URLs; none: the address that the client connected to
-    std::string rescue_set;                  // what Maintenance boots; empty: the machine's own set, without its config
-    std::string erase_set;                   // what Decommission boots; empty: nothing, such machines boot their disk
-    std::chrono::milliseconds fetch_timeout{15000};
-};
 
 // What the service uses of the host. Everything outlives it.
 struct ServiceEnvironment {
@@ -50,33 +45,32 @@ public:
 
     void set_settings(ServiceSettings settings);
     Awaitable<Response> handle(Request request, const Peer& peer, Conversation& conversation);
+    // Of the token listener, whose clients show no certificate: a token's config and nothing else.
+    Awaitable<Response> handle_token(Request request, const Peer& peer);
 
 private:
-    // A boot request, decided: what is served, and the machine as it is after that.
-    struct BootAnswer {
-        BootKind kind = BootKind::kDisk;
-        std::string script;  // empty: boot the disk
-        std::string set;
-        Machine after;
-        std::vector<Event> events;  // what changes, for the bus once it is durable
-        bool changed = false;       // `after` differs in more than counters: durable before the answer
-    };
+    using Found = Result<std::optional<FoundMachine>>;
 
     Awaitable<Response> boot(BootRoute route, Method method, const Peer& peer, std::string tenant,
                              Conversation& conversation);
-    Result<BootAnswer> decide(const Machine& machine, const std::string& url_id, const Peer& peer) const;
-    Result<std::shared_ptr<const ArtifactSet>> set_for(const Machine& machine, BootKind kind,
-                                                       const ServiceSettings& settings) const;
+    // The machine that asks; one that a rule of its tenant accepts is registered first.
+    Awaitable<Found> find_or_enrol(AskedId asked, Method method, const Peer& peer, std::string tenant);
+    // The plan, with all of it durable that has to be; decided again when the machine was changed meanwhile.
+    Awaitable<Result<BootPlan>> decide(FoundMachine& found, Method method, const Peer& peer);
     // Before deciding: what it would boot is verified.
     Awaitable<Result<void>> prepare(const Machine& machine);
-    // Decides again on the record as it is now, and makes the new state durable.
-    Awaitable<Result<void>> commit_boot(std::string key, std::string url_id, const Peer& peer, BootAnswer& answer);
-    // Log and events of a script that is served.
-    void report_boot(const FoundMachine& found, const BootAnswer& answer, const Peer& peer) const;
+    // Log and events of what a boot request came to.
+    void report_boot(const FoundMachine& found, const BootPlan& plan, const Peer& peer);
     Response refuse_boot(const FoundMachine& found, const Peer& peer, Method method, const Error& error);
+    // The port that is known to have the source's prefix, or nothing.
+    std::string port_of(const Address6& source) const;
 
     Response config(const ConfigRoute& route, const Request& request, const Peer& peer, const std::string& tenant);
-    Result<Response> config_part(const FoundMachine& found, ConfigPart part);
+    Result<Response> config_part(const FoundMachine& found, const Profile& profile, ConfigPart part);
+    Result<std::string> config_text(const std::string& key, const Machine& machine) const;
+    void report_config(const Machine& machine, ConfigDelivery delivery, const Peer& peer);
+    // The machine whose token this is, if it may fetch its config now from there; nullopt: 404, whatever the reason.
+    Awaitable<Result<std::optional<Machine>>> redeem(ConfigRoute route, Method method, const Peer& peer);
     Awaitable<Response> artifact(ArtifactRoute route, Request request, const Peer& peer, std::string tenant,
                                  std::string set_of_conversation);
     Result<ArtifactFile> find_artifact(const ArtifactRoute& route, const Peer& peer, const std::string& tenant,
@@ -91,10 +85,13 @@ private:
     Recorder& recorder_;
     Artifacts& artifacts_;
     ConfigImageCache images_;
-    RecentBoots recent_boots_;
+    RecentValues recent_sets_;   // by tenant and source: the set of the last script
+    RecentValues last_tokens_;   // by machine: the record key of the token of its last script
+    RecentValues last_reports_;  // by machine: that its last boot was logged
     SharedValue<ServiceSettings> settings_{std::make_shared<const ServiceSettings>()};
     Logger log_{"metadata"};
     LogLimiter tenant_log_;
+    LogLimiter enrol_log_;
     LogLimiter refusal_log_;
     LogLimiter failure_log_;
 };

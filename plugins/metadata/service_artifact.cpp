@@ -1,6 +1,7 @@
 // Service: /v1/artifacts.
 #include <utility>
 
+#include "agent/sdk/records.hpp"
 #include "plugins/metadata/limits.hpp"
 #include "plugins/metadata/ranges.hpp"
 #include "plugins/metadata/service.hpp"
@@ -49,12 +50,12 @@ Result<std::string> Service::flat_set(const ArtifactRoute& route, const Peer& pe
             return fail(Code::kNotFound, "no such machine");
         }
         const auto& machine = (*found)->machine;
-        auto set = set_for(machine, boot_decision(machine), *settings_.load());
-        if (!set) return fail(std::move(set.error()));
-        return (*set)->name;
+        auto profile = effective_profile(host_.store, machine);
+        if (!profile) return fail(std::move(profile.error()));
+        return set_name_for(machine, *profile, boot_decision(machine), *settings_.load());
     }
     if (!set_of_conversation.empty()) return set_of_conversation;
-    auto recent = recent_boots_.set_of(tenant + " " + peer.source.to_string(), host_.clock.steady_now());
+    auto recent = recent_sets_.get(tenant + " " + peer.source.to_string(), host_.clock.steady_now());
     if (recent) return std::move(*recent);
     const auto table = artifacts_.table();
     if (const auto* only = table->only()) return only->name;

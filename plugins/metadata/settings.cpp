@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 
+#include "plugins/metadata/delivery_settings.hpp"
 #include "plugins/metadata/limits.hpp"
 #include "plugins/metadata/route.hpp"
 
@@ -131,6 +133,8 @@ std::vector<ConfigCommand> config_commands() {
                         {},
                         {},
                         std::to_string(kDefaultFetchTimeoutMs)});
+    auto delivery = delivery_commands();
+    commands.insert(commands.end(), std::make_move_iterator(delivery.begin()), std::make_move_iterator(delivery.end()));
     commands.push_back({kNode,
                         "max-connections {count:int:1..100000}",
                         "Connections served at once; above it the answer is 503 with Retry-After",
@@ -163,6 +167,8 @@ std::vector<Diagnostic> validate(const ConfigEntry& plugin, const CheckEnvironme
     }
     check_names(plugin, findings);
     for (auto& finding : validate_side(plugin)) findings.push_back(std::move(finding));
+    const auto delivery = check_delivery(plugin);
+    findings.insert(findings.end(), delivery.begin(), delivery.end());
     return findings;
 }
 
@@ -180,6 +186,7 @@ Settings settings_of(const ConfigNode& node) {
     settings.service.fetch_timeout =
         std::chrono::milliseconds(node.integer("fetch-timeout", "milliseconds", kDefaultFetchTimeoutMs));
     settings.side = side_settings_of(node);
+    read_delivery(node, settings);
     return settings;
 }
 

@@ -7,7 +7,7 @@
 
 #include "agent/sdk/config.hpp"
 #include "plugins/metadata/admission.hpp"
-#include "plugins/metadata/service.hpp"
+#include "plugins/metadata/service_settings.hpp"
 #include "plugins/metadata/side_settings.hpp"
 #include "plugins/metadata/tls.hpp"
 
@@ -15,6 +15,7 @@ namespace nett::metadata {
 
 struct Settings {
     std::vector<boost::asio::ip::tcp::endpoint> listen;
+    std::vector<boost::asio::ip::tcp::endpoint> token_listen;
     TlsFiles tls;
     ConnectionLimits limits;
     ServiceSettings service;

@@ -73,8 +73,10 @@ struct MemoryFile {
 // The order of the on-disk parts is squashfs': superblock, data, inodes, directories, fragments, ids.
 class ImageWriter {
 public:
+    explicit ImageWriter(ImageCompression compression)
+        : algorithm_(compression == ImageCompression::kZstd ? SQFS_COMP_ZSTD : SQFS_COMP_XZ) {}
     Result<std::string> write(std::string_view config) {
-        if (!create()) return fail(Code::kInternal, "libsquashfs: out of memory, or without xz");
+        if (!create()) return fail(Code::kInternal, "libsquashfs: out of memory, or without xz or zstd");
         for (const int status : {write_data(config), write_tree(), write_tables()}) {
             if (status != 0) return fail(Code::kInternal, "libsquashfs: error {}", status);
         }
@@ -84,9 +86,9 @@ public:
 
 private:
     bool create() {
-        if (sqfs_super_init(&super_, SQFS_DEFAULT_BLOCK_SIZE, 0, SQFS_COMP_XZ) != 0) return false;
+        if (sqfs_super_init(&super_, SQFS_DEFAULT_BLOCK_SIZE, 0, algorithm_) != 0) return false;
         sqfs_compressor_config_t options{};
-        if (sqfs_compressor_config_init(&options, SQFS_COMP_XZ, SQFS_DEFAULT_BLOCK_SIZE, 0) != 0) return false;
+        if (sqfs_compressor_config_init(&options, algorithm_, SQFS_DEFAULT_BLOCK_SIZE, 0) != 0) return false;
         sqfs_compressor_t* compressor = nullptr;
         if (sqfs_compressor_create(&options, &compressor) != 0) return false;
         compressor_.reset(compressor);
@@ -170,6 +172,7 @@ private:
         return status;
     }
 
+    const SQFS_COMPRESSOR algorithm_;
     MemoryFile file_;
     sqfs_super_t super_{};
     // Destroyed bottom up: users before what they use.
@@ -186,9 +189,9 @@ private:
 
 }  // namespace
 
-Result<std::string> make_config_image(std::string_view config) {
+Result<std::string> make_config_image(std::string_view config, ImageCompression compression) {
     if (config.empty()) return fail(Code::kInvalidArgument, "an empty config");
-    ImageWriter writer;
+    ImageWriter writer(compression);
     return writer.write(config);
 }
 
@@ -197,24 +200,26 @@ ConfigImage::~ConfigImage() {
 }
 
 Result<std::shared_ptr<const ConfigImage>> ConfigImageCache::get(const std::string& config_sha256,
-                                                                 std::string_view config) {
+                                                                 std::string_view config,
+                                                                 ImageCompression compression) {
+    const std::string key = config_sha256 + (compression == ImageCompression::kZstd ? ".zstd" : ".xz");
     {
         const std::lock_guard lock(mutex_);
-        if (const auto found = index_.find(config_sha256); found != index_.end()) {
+        if (const auto found = index_.find(key); found != index_.end()) {
             entries_.splice(entries_.begin(), entries_, found->second);
             return found->second->second;
         }
     }
     // Without the lock: compressing takes milliseconds. Two requests may both make the same bytes.
-    auto bytes = make_config_image(config);
+    auto bytes = make_config_image(config, compression);
     if (!bytes) return fail(std::move(bytes.error()));
     std::string digest = sha256_hex(*bytes);
     auto image = std::make_shared<const ConfigImage>(std::move(*bytes), std::move(digest));
 
     const std::lock_guard lock(mutex_);
-    if (image->bytes.size() > limit_ || index_.contains(config_sha256)) return image;
-    entries_.emplace_front(config_sha256, image);
-    index_[config_sha256] = entries_.begin();
+    if (image->bytes.size() > limit_ || index_.contains(key)) return image;
+    entries_.emplace_front(key, image);
+    index_[key] = entries_.begin();
     bytes_ += image->bytes.size();
     while (bytes_ > limit_) {
         bytes_ -= entries_.back().second->bytes.size();

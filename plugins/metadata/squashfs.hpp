@@ -14,10 +14,12 @@
 
 namespace nett::metadata {
 
-// An image with the one file /usr/local/etc/talos/config.yaml (0400, root), xz-compressed. The same bytes for the same
-// config on every server: no times, no identities. kInvalidArgument for an empty config, kInternal when libsquashfs
-// fails. Thread-safe.
-Result<std::string> make_config_image(std::string_view config);
+// Both are what Talos' kernel mounts; gzip is not. xz is smaller, zstd is faster to make and to mount.
+enum class ImageCompression { kXz, kZstd };
+
+// An image with the one file /usr/local/etc/talos/config.yaml (0400, root). The same bytes for the same config on every
+// server: no times, no identities. kInvalidArgument for an empty config, kInternal when libsquashfs fails. Thread-safe.
+Result<std::string> make_config_image(std::string_view config, ImageCompression compression = ImageCompression::kXz);
 
 // An image with its digest.
 struct ConfigImage {
@@ -37,7 +39,8 @@ public:
     explicit ConfigImageCache(std::size_t limit) : limit_(limit) {}
 
     // The image of a config with this digest; made if it is not there.
-    Result<std::shared_ptr<const ConfigImage>> get(const std::string& config_sha256, std::string_view config);
+    Result<std::shared_ptr<const ConfigImage>> get(const std::string& config_sha256, std::string_view config,
+                                                   ImageCompression compression);
     std::size_t bytes() const;
 
 private:

@@ -81,10 +81,48 @@ TEST(BootScript, LeavesTheSetsOwnDefaultsAlone) {
     EXPECT_EQ(kernel_command_line(value).value(), "talos.platform=metal pti=off slab_nomerge");
 }
 
-TEST(BootScript, RefusesDeliveryToken) {
+TEST(BootScript, PutsTheTokenAndOurRootOnTheCommandLineForDeliveryToken) {
     auto value = input();
     value.delivery = ConfigDelivery::kToken;
-    EXPECT_EQ(render_boot_script(value).error().code, Code::kUnimplemented);
+    value.token_authority = "[2001:db8:ffff::1]:8444";
+    value.token = "0123abcd";
+    value.early = "KLUv/SQAAQAA==";
+    const auto text = script(value);
+    EXPECT_NE(text.find(" net.ifnames=0 talos.config=https://[2001:db8:ffff::1]:8444/v1/config/"
+                        "4c4c4544-0042-3510-8051-b7c04f4d3432?t=0123abcd talos.config.early=KLUv/SQAAQAA==\n"),
+              std::string::npos)
+        << text;
+    EXPECT_EQ(text.find("/extensions.yaml"), std::string::npos);
+    value.kind = BootKind::kRescue;
+    EXPECT_EQ(script(value).find("0123abcd"), std::string::npos);
+}
+
+TEST(BootScript, OrdersArgumentsFromTheGeneralToTheParticular) {
+    auto value = input();
+    value.set.command_line = "a=set console=ttyS0";
+    value.profile_args = "a=profile pti=auto";
+    value.kernel_args = "a=machine";
+    EXPECT_EQ(kernel_command_line(value).value(),
+              "talos.platform=metal slab_nomerge a=set console=ttyS0 a=profile pti=auto a=machine");
+    value.profile_args = "a\nb";
+    EXPECT_TRUE(kernel_command_line(value).error().message.starts_with("the profile's kernel arguments: "));
+}
+
+TEST(BootScript, IsAProfilesTemplateWithTheMachinesFacts) {
+    auto value = input();
+    value.text =
+        "#!ipxe\nkernel {{artifacts}}/{{kernel}} {{{arguments}}}{{#prefix}} x.prefix={{prefix}}{{/prefix}}\n"
+        "{{#embedded}}echo {{config}} {{serial}}\n{{/embedded}}boot\n";
+    value.facts = {{"prefix", "2001:db8:17:1::/64"}, {"serial", "CZ123"}};
+    EXPECT_EQ(script(value),
+              "#!ipxe\nkernel https://[2001:db8:ffff::1]/v1/artifacts/talos-v1.13.9-amd64/vmlinuz "
+              "talos.platform=metal slab_nomerge pti=on init_on_alloc=1 console=ttyS0,115200n8 net.ifnames=0 "
+              "x.prefix=2001:db8:17:1::/64\n"
+              "echo https://[2001:db8:ffff::1]/v1/config/4c4c4544-0042-3510-8051-b7c04f4d3432 CZ123\nboot\n");
+    value.facts["serial"] = "CZ 123";
+    EXPECT_EQ(render_boot_script(value).error().code, Code::kInvalidArgument);
+    value.delivery = ConfigDelivery::kUrl;  // the section that uses it is out, and yet: it is in the template
+    EXPECT_EQ(render_boot_script(value).error().code, Code::kInvalidArgument);
 }
 
 TEST(BootScript, RefusesEveryInjection) {

@@ -93,6 +93,7 @@ protected:
         settings_ = settings;
     }
     ~ServiceTest() override {
+        store.before_commit = nullptr;  // it may refer to what the test's body had
         run(context_, with_result(artifacts_.stop()));
         run(context_, with_result(recorder_.stop()));
         tenants_.stop();
@@ -157,6 +158,11 @@ protected:
     }
     Response get(const std::string& target, const Peer& peer = peer_of("a.boot.example")) {
         return ask({Method::kGet, target}, peer);
+    }
+    Response redeem(const std::string& target, const std::string& source = "2001:db8:b000:7::5") {
+        auto peer = peer_of("", source);
+        peer.subject = {};
+        return run(context_, service_.handle_token({Method::kGet, target}, peer));
     }
     Response boot(const Peer& peer = peer_of("a.boot.example")) { return get(std::string("/v1/boot/") + kUuid, peer); }
 

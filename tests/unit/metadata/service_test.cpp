@@ -235,7 +235,7 @@ TEST_F(ServiceTest, AConfigThatLostItsDigestIsNotServed) {
 // What cannot be finished is not begun: state and wipe stay as they are.
 TEST_F(ServiceTest, RefusesABootThatCannotSucceed) {
     std::vector<Machine> broken(5, node(MachineState::kReprovision));
-    broken[0].delivery = ConfigDelivery::kToken;
+    broken[0].delivery = ConfigDelivery::kToken;  // and no token listener
     broken[1].artifact_set = "absent";
     broken[2].config_sha256.clear();
     broken[3].kernel_args = "a\nshell";

@@ -24,6 +24,13 @@ TEST(ConfigImage, IsXzSquashfsWithoutTimes) {
     EXPECT_EQ(image->size() % 4096, 0U);
 }
 
+TEST(ConfigImage, IsZstdWhereThatIsWanted) {
+    const auto image = make_config_image("machine: {}\n", ImageCompression::kZstd);
+    ASSERT_TRUE(image) << image.error().to_string();
+    EXPECT_EQ(little16(*image, 20), 6);  // compression: zstd
+    EXPECT_EQ(*image, make_config_image("machine: {}\n", ImageCompression::kZstd).value());
+}
+
 TEST(ConfigImage, IsTheSameBytesForTheSameConfig) {
     std::string big;
     for (int i = 0; i < 40000; ++i) big += "key" + std::to_string(i) + ": value\n";
@@ -36,19 +43,19 @@ TEST(ConfigImage, IsTheSameBytesForTheSameConfig) {
 
 TEST(ConfigImageCache, KeepsTheLastImagesWithinItsBytes) {
     ConfigImageCache cache(2 * 4096);
-    const auto first = cache.get("1", "one").value();
+    const auto first = cache.get("1", "one", ImageCompression::kXz).value();
     EXPECT_EQ(first->sha256, sha256_hex(first->bytes));
-    EXPECT_EQ(cache.get("1", "one").value(), first);
-    cache.get("2", "two").value();
-    EXPECT_EQ(cache.get("1", "one").value(), first);
-    cache.get("3", "three").value();  // pushes out "2", which was used longest ago
+    EXPECT_EQ(cache.get("1", "one", ImageCompression::kXz).value(), first);
+    cache.get("2", "two", ImageCompression::kXz).value();
+    EXPECT_EQ(cache.get("1", "one", ImageCompression::kXz).value(), first);
+    cache.get("3", "three", ImageCompression::kXz).value();  // pushes out "2", which was used longest ago
     EXPECT_EQ(cache.bytes(), 2U * 4096);
-    EXPECT_EQ(cache.get("1", "one").value(), first);
+    EXPECT_EQ(cache.get("1", "one", ImageCompression::kXz).value(), first);
 }
 
 TEST(ConfigImageCache, ServesWithoutKeepingWhatIsTooLarge) {
     ConfigImageCache cache(16);
-    EXPECT_TRUE(cache.get("1", "one"));
+    EXPECT_TRUE(cache.get("1", "one", ImageCompression::kXz));
     EXPECT_EQ(cache.bytes(), 0U);
 }
 

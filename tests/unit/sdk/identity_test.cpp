@@ -30,7 +30,8 @@ TEST(Identity, RefusesMixedAndCutSpellings) {
 
 TEST(Identity, SharedUuidsCountAsNone) {
     for (const auto* text : {"00000000-0000-0000-0000-000000000000", "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF",
-                             "03000200-0400-0500-0006-000700080009"}) {
+                             "03000200-0400-0500-0006-000700080009", "00020003-0004-0005-0006-000700080009",
+                             "01010101-0101-0101-0101-010101010101", "6AB5B300-538D-1014-9FB5-B0684D007B53"}) {
         const auto id = parse_machine_id(text);
         ASSERT_TRUE(id) << text;
         EXPECT_FALSE(id->uuid) << text;

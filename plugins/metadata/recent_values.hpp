@@ -15,34 +15,33 @@
 namespace nett::metadata {
 
 // Thread-safe. Bounded: the oldest entry makes room.
-class RecentBoots {
+class RecentValues {
 public:
-    RecentBoots(std::size_t limit, SteadyTime::duration age) : limit_(limit), age_(age) {}
+    RecentValues(std::size_t limit, SteadyTime::duration age) : limit_(limit), age_(age) {}
 
-    // `who` is the tenant and the source address: no other tenant's machine is ever meant.
-    void note(const std::string& who, std::string set, SteadyTime now) {
+    void note(const std::string& key, std::string value, SteadyTime now) {
         const std::lock_guard lock(mutex_);
-        if (const auto found = index_.find(who); found != index_.end()) {
+        if (const auto found = index_.find(key); found != index_.end()) {
             entries_.erase(found->second);
             index_.erase(found);
         }
-        entries_.push_front({who, std::move(set), now});
-        index_[who] = entries_.begin();
+        entries_.push_front({key, std::move(value), now});
+        index_[key] = entries_.begin();
         if (entries_.size() <= limit_) return;
-        index_.erase(entries_.back().who);
+        index_.erase(entries_.back().key);
         entries_.pop_back();
     }
-    std::optional<std::string> set_of(const std::string& who, SteadyTime now) const {
+    std::optional<std::string> get(const std::string& key, SteadyTime now) const {
         const std::lock_guard lock(mutex_);
-        const auto found = index_.find(who);
+        const auto found = index_.find(key);
         if (found == index_.end() || now - found->second->time > age_) return std::nullopt;
-        return found->second->set;
+        return found->second->value;
     }
 
 private:
     struct Entry {
-        std::string who;
-        std::string set;
+        std::string key;
+        std::string value;
         SteadyTime time;
     };
     const std::size_t limit_;

@@ -1,0 +1,184 @@
+// Service: /v1/boot.
+#include <utility>
+
+#include <openssl/rand.h>
+
+#include "agent/sdk/enrol.hpp"
+#include "agent/sdk/records.hpp"
+#include "agent/sdk/strings.hpp"
+#include "plugins/metadata/limits.hpp"
+#include "plugins/metadata/service.hpp"
+
+namespace nett::metadata {
+
+namespace {
+
+Response not_found(Outcome outcome) {
+    return plain(404, outcome, "not found");
+}
+
+Result<std::string> new_token() {
+    std::string bytes(kTokenBytes, '\0');
+    if (RAND_bytes(reinterpret_cast<unsigned char*>(bytes.data()), static_cast<int>(bytes.size())) != 1) {
+        return fail(Code::kInternal, "OpenSSL has no random bytes");
+    }
+    return to_hex(bytes);
+}
+
+UnknownMachine seen_as(const AskedId& asked, const Peer& peer, std::string tenant, std::string port, SystemTime now) {
+    UnknownMachine seen;
+    seen.id = asked.id.uuid ? *asked.id.uuid : asked.id.mac.value_or("");
+    seen.tenant = std::move(tenant);
+    seen.source = peer.source.to_string();
+    seen.first_seen = now;
+    seen.last_seen = now;
+    seen.requests = 1;
+    seen.uuid = asked.id.uuid.value_or("");
+    if (asked.id.mac) seen.macs = {*asked.id.mac};
+    if (is_usable_serial(asked.serial)) seen.serial = asked.serial;
+    seen.port = std::move(port);
+    return seen;
+}
+
+// Another request, or an operator, changed what the plan was made of.
+bool is_overtaken(const Error& error) {
+    return error.code == Code::kAborted || error.code == Code::kAlreadyExists;
+}
+
+}  // namespace
+
+Awaitable<Response> Service::boot(BootRoute route, Method method, const Peer& peer, std::string tenant,
+                                  Conversation& conversation) {
+    conversation.artifact_set.clear();
+    auto found = co_await find_or_enrol(std::move(route.asked), method, peer, tenant);
+    if (!found) co_return failure(found.error(), "looking up a machine", Outcome::kError);
+    if (!*found) co_return not_found(Outcome::kUnknownMachine);
+    FoundMachine& machine = **found;
+    if (!is_expected_source(machine.machine, peer.source)) {
+        const Error error{Code::kPermissionDenied, "asked from behind another port than it is bound to", {}};
+        co_return refuse_boot(machine, peer, method, error);
+    }
+    auto plan = co_await decide(machine, method, peer);
+    if (!plan) co_return refuse_boot(machine, peer, method, plan.error());
+    if (method == Method::kGet) report_boot(machine, *plan, peer);
+    if (plan->kind == BootKind::kDisk) co_return not_found(Outcome::kLocalBoot);
+    conversation.artifact_set = plan->set;
+    recent_sets_.note(tenant + " " + peer.source.to_string(), plan->set, host_.clock.steady_now());
+    Response response = plain(200, Outcome::kNetboot, "");
+    response.body = std::move(plan->script);
+    co_return response;
+}
+
+Awaitable<Service::Found> Service::find_or_enrol(AskedId asked, Method method, const Peer& peer, std::string tenant) {
+    auto found = find_machine(host_.store, tenant, asked);
+    if (!found || *found || method != Method::kGet) co_return found;
+    auto seen = seen_as(asked, peer, tenant, port_of(peer.source), host_.clock.system_now());
+    if (seen.id.empty()) co_return found;
+    UnknownMachine candidate = seen;
+    auto enrolled = co_await auto_enrol(host_.store, host_.events, host_.clock, std::move(candidate), kActor);
+    if (enrolled && *enrolled) co_return find_machine(host_.store, tenant, asked);
+    recorder_.note_unknown(std::move(seen));
+    if (!enrolled) {
+        if (const auto held = enrol_log_.admit(host_.clock.steady_now())) {
+            log_.error("a rule accepts an unknown machine, but it cannot be registered",
+                       {{"tenant", tenant}, {"error", enrolled.error()}, {"suppressed", *held}});
+        }
+    }
+    co_return found;
+}
+
+Awaitable<Result<void>> Service::prepare(const Machine& machine) {
+    const auto kind = boot_decision(machine);
+    if (kind == BootKind::kDisk) co_return Result<void>{};
+    auto profile = effective_profile(host_.store, machine);
+    if (!profile) co_return fail(std::move(profile.error()));
+    auto name = set_name_for(machine, *profile, kind, *settings_.load());
+    if (!name) co_return fail(std::move(name.error()));
+    auto set = artifacts_.set(*name);
+    if (!set) co_return fail(std::move(set.error()));
+    co_return co_await artifacts_.prepare(std::move(*set));
+}
+
+Awaitable<Result<BootPlan>> Service::decide(FoundMachine& found, Method method, const Peer& peer) {
+    const auto settings = settings_.load();
+    for (int attempt = 0; attempt < kMaxUpdateAttempts; ++attempt) {
+        auto prepared = co_await prepare(found.machine);
+        if (!prepared) co_return fail(std::move(prepared.error()));
+        auto token = new_token();
+        if (!token) co_return fail(std::move(token.error()));
+        const auto superseded = last_tokens_.get(found.key, host_.clock.steady_now());
+        const BootAsk ask{peer, *settings, host_.clock.system_now(), std::move(*token), superseded.value_or("")};
+        auto plan = plan_boot(host_.store, artifacts_, found, ask);
+        if (!plan || method != Method::kGet || !plan->is_durable_first()) co_return plan;
+        auto committed = co_await host_.store.commit(std::move(plan->transaction));
+        if (committed) {
+            if (!plan->token_sha256.empty()) {
+                last_tokens_.note(found.key, plan->token_sha256, host_.clock.steady_now());
+            }
+            co_return plan;
+        }
+        if (!is_overtaken(committed.error())) co_return fail(std::move(committed.error()));
+        // Two NICs may ask at once, and an operator may have changed the machine: only what it is now counts.
+        auto now = read_record<Machine>(host_.store, kMachineKind, found.key);
+        if (!now) co_return fail(std::move(now.error()));
+        if (!*now || (*now)->value.tenant != found.machine.tenant) {
+            co_return fail(Code::kFailedPrecondition, "the machine was deleted meanwhile");
+        }
+        found.machine = std::move((*now)->value);
+        found.revision = (*now)->revision;
+    }
+    co_return fail(Code::kUnavailable, "the machine is being changed by others all the time");
+}
+
+void Service::report_boot(const FoundMachine& found, const BootPlan& plan, const Peer& peer) {
+    const auto now = host_.clock.system_now();
+    const bool netboot = plan.kind != BootKind::kDisk;
+    const std::string source = peer.source.to_string();
+    recorder_.note_boot(found.key, {now, source, netboot ? "netboot" : "localboot"});
+    const auto events = lifecycle_events(plan.before, plan.after, plan.cause);
+    if (netboot) {
+        // A client that asks again and again is reported once a second; what changes the machine is always reported.
+        const auto steady = host_.clock.steady_now();
+        const bool repeated = last_reports_.get(found.key, steady).has_value();
+        if (!repeated || !events.empty()) {
+            last_reports_.note(found.key, "", steady);
+            const std::string decision(to_string(plan.kind));
+            log_.info("boot script served",
+                      {{"machine", found.machine.name}, {"decision", decision}, {"source", source}});
+            host_.events.publish({"machine.boot",
+                                  found.machine.name,
+                                  "boot script served: " + decision,
+                                  {{"machine", found.machine.name},
+                                   {"outcome", "netboot"},
+                                   {"decision", decision},
+                                   {"source", source},
+                                   {"tenant", found.machine.tenant}}});
+        }
+    }
+    for (const auto& event : events) host_.events.publish(event);
+}
+
+// Known, and yet not served: the machine boots its disk, and an operator can see why.
+Response Service::refuse_boot(const FoundMachine& found, const Peer& peer, Method method, const Error& error) {
+    const unsigned status = status_of(error.code);
+    // What passes: a store that is busy, a file that is being verified. A pool that is exhausted does not.
+    if (status == 503 && error.code != Code::kResourceExhausted) return plain(503, Outcome::kShed, "try again");
+    const std::string source = peer.source.to_string();
+    if (method == Method::kGet) recorder_.note_boot(found.key, {host_.clock.system_now(), source, "refused"});
+    if (const auto held = refusal_log_.admit(host_.clock.steady_now())) {
+        log_.error("cannot serve a boot script; the machine boots its disk",
+                   {{"machine", found.machine.name}, {"source", source}, {"error", error}, {"suppressed", *held}});
+        host_.events.publish({"machine.refused", found.machine.name, error.to_string(), {{"source", source}}});
+    }
+    return not_found(Outcome::kRefused);
+}
+
+std::string Service::port_of(const Address6& source) const {
+    const auto settings = settings_.load();
+    for (const auto& one : settings->ports) {
+        if (one.prefix.contains(source)) return one.port;
+    }
+    return {};
+}
+
+}  // namespace nett::metadata
