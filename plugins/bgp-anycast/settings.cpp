@@ -43,11 +43,15 @@ void check_lists(const ConfigNode& node, std::vector<Diagnostic>& findings) {
         findings.push_back(
             error_at(*entry, "the name of a prefix list consists of letters, digits, \"-\", \"_\" and \".\""));
     }
-    const ConfigEntry* gate = node.find(kGateId);
-    const ConfigEntry* drain = node.find(kDrainId);
-    if (gate != nullptr && drain != nullptr && gate->arg("list") == drain->arg("list")) {
-        findings.push_back(error_at(*drain, "the gate and the drain need a prefix list each"));
+    for (auto [id, off] : {std::pair(kGateId, "gate off"), std::pair(kDrainId, "drain off")}) {
+        if (const ConfigEntry* entry = node.find(off); entry != nullptr && node.has(id))
+            findings.push_back(error_at(*entry, fmt::format("\"{}\" contradicts \"{}\"", off, node.find(id)->line())));
     }
+    Settings settings = settings_of(node);
+    if (!settings.gate || !settings.drain || settings.gate->list != settings.drain->list) return;
+    const ConfigEntry* written = node.find(kDrainId);
+    findings.push_back(error_at(written != nullptr ? *written : *node.find(kGateId),
+                                "the gate and the drain need a prefix list each"));
 }
 
 }  // namespace
@@ -75,13 +79,15 @@ std::vector<ConfigCommand> config_commands() {
                 {{"gate", "The fastest way to withdraw"},
                  {"list", "Name of the prefix list"},
                  {"number", "Sequence number of the entry"}},
-                {}, "none"),
+                {}, "NETT-ANYCAST sequence 5"),
+        command("gate off", "Do without the gate", {{"off", "Withdraw by the address alone"}}),
         command("drain prefix-list {list:word} sequence {number:int:1..4294967295}",
                 "Entry of an IPv6 prefix list of bgpd that makes the address less preferred (RFC 8326)",
                 {{"drain", "GRACEFUL_SHUTDOWN, by a route map that matches the list"},
                  {"list", "Name of the prefix list"},
                  {"number", "Sequence number of the entry"}},
-                {}, "none"),
+                {}, "NETT-DRAIN sequence 5"),
+        command("drain off", "Do without the drain", {{"off", "Shared trouble changes nothing then"}}),
         command("drain-time {milliseconds:int:0..8000}",
                 "How long it is only less preferred before maintenance or a stop withdraws it",
                 {{"milliseconds", "Milliseconds"}}, {}, std::to_string(defaults.drain_time.count())),
@@ -110,13 +116,15 @@ Settings settings_of(const ConfigNode& node) {
     settings.interface = node.text("interface", "name", "");
     settings.tun_device = node.text("tun-device", "name", settings.tun_device);
     settings.lease = std::chrono::seconds(node.integer("lease", "seconds", settings.lease.count()));
-    auto list_entry = [&](const char* id) -> std::optional<ListEntry> {
+    auto list_entry = [&](const char* id, const char* off, std::optional<ListEntry> fallback) {
         const ConfigEntry* entry = node.find(id);
-        if (entry == nullptr) return std::nullopt;
-        return ListEntry{entry->arg("list"), static_cast<std::uint32_t>(entry->integer("number"))};
+        if (node.has(off)) return std::optional<ListEntry>();
+        if (entry == nullptr) return fallback;
+        return std::optional<ListEntry>(
+            ListEntry{entry->arg("list"), static_cast<std::uint32_t>(entry->integer("number"))});
     };
-    settings.gate = list_entry(kGateId);
-    settings.drain = list_entry(kDrainId);
+    settings.gate = list_entry(kGateId, "gate off", settings.gate);
+    settings.drain = list_entry(kDrainId, "drain off", settings.drain);
     auto milliseconds = [&](const char* id, std::chrono::milliseconds fallback) {
         return std::chrono::milliseconds(node.integer(id, "milliseconds", fallback.count()));
     };

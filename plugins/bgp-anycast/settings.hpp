@@ -27,8 +27,9 @@ struct Settings {
     std::string interface;  // an existing one; empty: a TUN device of the agent's own
     std::string tun_device = "nett-anycast";
     std::chrono::seconds lease{3};
-    std::optional<ListEntry> gate;   // permits the announcement
-    std::optional<ListEntry> drain;  // its match makes the announcement carry GRACEFUL_SHUTDOWN
+    std::optional<ListEntry> gate = ListEntry{"NETT-ANYCAST", 5};  // permits the announcement
+    std::optional<ListEntry> drain =
+        ListEntry{"NETT-DRAIN", 5};  // its match makes the announcement carry GRACEFUL_SHUTDOWN
     std::chrono::milliseconds drain_time{2000};
     std::set<std::string> required;  // health components; empty: all with local conditions
     std::chrono::milliseconds check_interval{500};

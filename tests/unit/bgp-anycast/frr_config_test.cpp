@@ -39,8 +39,8 @@ using Texts = std::vector<std::string>;
 TEST(AnycastFrrConfig, TheSnippetHasEverything) {
     EXPECT_EQ(Texts{}, missing(without("no such line")));
     EXPECT_EQ(Texts{}, missing(snippet(settings(kFull), {})));
-    EXPECT_EQ(Texts{},
-              missing(snippet(settings(" address 2001:db8:ffff::1/128\n"), {}), " address 2001:db8:ffff::1/128\n"));
+    EXPECT_EQ(Texts{}, missing(snippet(settings(" address 2001:db8:ffff::1/128\n gate off\n drain off\n"), {}),
+                               " address 2001:db8:ffff::1/128\n gate off\n drain off\n"));
 }
 
 TEST(AnycastFrrConfig, NamesEachThingThatIsMissing) {

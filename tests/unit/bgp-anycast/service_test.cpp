@@ -17,8 +17,9 @@ using Words = std::vector<std::string>;
 constexpr auto kOk = HealthState::kOk;
 constexpr auto kFailed = HealthState::kFailed;
 
-const std::string kConfig =
+const std::string kBase =
     " address 2001:db8:ffff::1/128\n gate prefix-list NETT-ANYCAST sequence 5\n require metadata\n rise 2\n fall 2\n";
+const std::string kConfig = kBase + " drain off\n";
 const std::string kDrain = " drain prefix-list NETT-DRAIN sequence 7\n drain-time 0\n";
 
 class FakeDevice final : public Device {
@@ -189,7 +190,7 @@ TEST_F(AnycastService, ABurstOfChangesIsOneLook) {
 }
 
 TEST_F(AnycastService, SharedTroubleOnlyMakesLessPreferred) {
-    start(kConfig + kDrain);
+    start(kBase + kDrain);
     announce();
     metadata(kFailed, HealthScope::kShared, "factory");
     look_twice();
@@ -204,7 +205,7 @@ TEST_F(AnycastService, SharedTroubleOnlyMakesLessPreferred) {
 }
 
 TEST_F(AnycastService, StopWithdrawsAndLetsGo) {
-    start(kConfig + kDrain);
+    start(kBase + kDrain);
     announce();
     stop();
     EXPECT_EQ((Words{"declare-prefix-list deny", "declare-prefix-list deny", "remove-address"}), journal_);
@@ -216,7 +217,7 @@ TEST_F(AnycastService, StopWithdrawsAndLetsGo) {
 }
 
 TEST_F(AnycastService, StopDrainsFirstWhenBgpdFollows) {
-    start(kConfig + kDrain);
+    start(kBase + kDrain);
     announce();
     frr_.sync(FrrDaemon::kBgpd);
     stop();
@@ -254,7 +255,7 @@ TEST_F(AnycastService, AConfiguredCheckWithdrawsAtOnce) {
 
 TEST_F(AnycastService, ASharedCheckNeverWithdraws) {
     results_["upstream"] = {false, "connect: Connection refused"};
-    start(kConfig + kDrain + " check upstream tcp\n  target [2001:db8::9]:53\n  class shared\n  fall 1\n");
+    start(kBase + kDrain + " check upstream tcp\n  target [2001:db8::9]:53\n  class shared\n  fall 1\n");
     metadata(kOk);
     look_twice();
     EXPECT_EQ(Stance::kDePreferred, service_.stance());
@@ -320,7 +321,7 @@ TEST_F(AnycastService, KeepsAHistory) {
 }
 
 TEST_F(AnycastService, WorksWithoutBgpdsGate) {
-    start(" address 2001:db8:ffff::1/128\n");
+    start(" address 2001:db8:ffff::1/128\n gate off\n drain off\n");
     announce();
     EXPECT_TRUE(on("nett-anycast"));
     EXPECT_TRUE(frr_.prefix_lists["bgp-anycast"].empty());

@@ -20,7 +20,8 @@ TEST(AnycastSettings, HasDefaults) {
     EXPECT_FALSE(values.dry_run);
     EXPECT_TRUE(values.checks.empty());
     EXPECT_EQ(std::chrono::seconds(3), values.lease);
-    EXPECT_FALSE(values.gate);
+    EXPECT_EQ((ListEntry{"NETT-ANYCAST", 5}), values.gate);
+    EXPECT_EQ((ListEntry{"NETT-DRAIN", 5}), values.drain);
     EXPECT_TRUE(values.required.empty());
 }
 
@@ -102,6 +103,16 @@ TEST(AnycastSettings, RefusesChecksThatCannotRun) {
 
 TEST(AnycastSettings, TheGateAndTheDrainNeedAListEach) {
     EXPECT_EQ(1u, findings(kAddress + " gate prefix-list A sequence 5\n drain prefix-list A sequence 6\n").size());
+    EXPECT_EQ(1u, findings(kAddress + " gate prefix-list NETT-DRAIN sequence 7\n").size());
+}
+
+TEST(AnycastSettings, TheGateAndTheDrainCanBeSwitchedOff) {
+    Settings values = settings(kAddress + " gate off\n drain off\n");
+    EXPECT_FALSE(values.gate);
+    EXPECT_FALSE(values.drain);
+    EXPECT_EQ(
+        (std::vector<std::string>{"nett.conf:4: error: \"gate off\" contradicts \"gate prefix-list A sequence 5\""}),
+        findings(kAddress + " gate prefix-list A sequence 5\n gate off\n"));
 }
 
 TEST(AnycastSettings, RefusesADeviceNameThatTheKernelWouldCut) {
