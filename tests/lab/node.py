@@ -31,15 +31,15 @@ class Node:
         return self.folder / stock_path.lstrip("/")
 
     def write(self, stock_path, text, mode=0o644, owner=None):
+        """Replaces the file at once: a daemon that is just reading it gets the old one or the new one, never half of it."""
         path = self.path(stock_path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        if isinstance(text, bytes):
-            path.write_bytes(text)
-        else:
-            path.write_text(text, encoding="utf-8")
-        path.chmod(mode)
+        new = path.with_name(f".{path.name}.new")
+        new.write_bytes(text if isinstance(text, bytes) else text.encode())
+        new.chmod(mode)
         if owner:
-            shutil.chown(path, owner, owner)
+            shutil.chown(new, owner, owner)
+        new.replace(path)
         return path
 
     def command(self, *argv):
