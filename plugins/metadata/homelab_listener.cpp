@@ -9,7 +9,8 @@
 namespace nett::metadata {
 
 HomelabListener::HomelabListener(const Host& host, RequestHandler inner)
-    : service_(host.store, std::move(inner)),
+    : store_(host.store),
+      service_(host.store, std::move(inner)),
       server_(std::make_shared<Server>(host.loop, host.io, host.clock,
                                        [this](Request request, const Peer& peer, Conversation& conversation) {
                                            return service_.handle(std::move(request), peer, conversation);
@@ -41,6 +42,12 @@ HealthCondition HomelabListener::health() const {
         condition.state = HealthState::kFailed;
         condition.message = trouble;
         condition.remedy = "is the limit of open files reached?";
+    }
+    const auto tenant = store_.get(kTenantKind, settings_.tenant);
+    if (condition.state == HealthState::kOk && tenant && !*tenant) {
+        condition.state = HealthState::kDegraded;
+        condition.message = "there is no tenant \"" + settings_.tenant + "\": no machine boots";
+        condition.remedy = "talos-fabric-builder tenant add " + settings_.tenant;
     }
     return condition;
 }

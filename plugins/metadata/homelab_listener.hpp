@@ -24,12 +24,13 @@ public:
     void adopt(Prepared prepared);
     Awaitable<void> stop(SteadyTime deadline);
 
-    // Condition metadata/homelab, scope info.
+    // Condition metadata/homelab, scope info; degraded while nobody has registered the tenant.
     HealthCondition health() const;
     // `show homelab`.
     Output show() const;
 
 private:
+    const Store& store_;
     HomelabService service_;
     std::shared_ptr<Server> server_;
     HomelabSettings settings_;

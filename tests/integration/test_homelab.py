@@ -218,4 +218,10 @@ def test_a_global_address_is_refused_at_commit_without_its_word(home):
     refused = home.shell("configure terminal", "plugin metadata", "homelab listen [2001:db8::66]:8081", "commit", check=False)
     assert "homelab listen-global [2001:db8::66]:8081" in refused.stdout + refused.stderr
     assert home.curl("/talos/talos.ipxe")[0] == 200
+
+    def well():
+        condition = next(row for row in home.show("show health") if (row["component"], row["name"]) == ("metadata", "homelab"))
+        return (condition["state"], condition["scope"]) == ("ok", "info")
+
+    wait.until("metadata/homelab is ok", well, within=15, every=0.3)
     assert home.show("show homelab")["scripts"] == [f"http://{GATEWAY}:{PORT}/talos/talos.ipxe"]
