@@ -37,22 +37,31 @@ Result<std::string> render_homelab_boot(const BootScriptInput& input, const Home
     const std::string initramfs = fmt::format("initramfs-{}.xz", architecture);
     const std::string config = fmt::format("http://{}/talos/machine-config/{}", site.authority, input.machine_id);
     std::string line = "initrd=" + initramfs + " " + *arguments;
-    if (input.kind == BootKind::kInstall || input.kind == BootKind::kWipe) line += " talos.config=" + config;
+    const bool carries_config = input.kind == BootKind::kInstall || input.kind == BootKind::kWipe;
+    if (carries_config) line += " talos.config=" + config;
     if (line.size() > kMaxKernelCommandLine) {
         return fail(Code::kInvalidArgument, "the kernel command line has {} bytes, a kernel takes {}", line.size(),
                     kMaxKernelCommandLine);
     }
-    BootTemplateValues values;
-    values.texts = {
-        {"authority", site.authority},
-        {"artifacts", "http://" + site.authority + "/talos"},
-        // The query says of which set: the file's own URL is the guides', and machines may boot several sets.
-        {"kernel", fmt::format("vmlinuz-{}?set={}", architecture, input.set.name)},
-        {"initramfs", fmt::format("{}?set={}", initramfs, input.set.name)},
-        {"arguments", line},
-        {"config", config},
-        {"timeout", std::to_string(input.fetch_timeout.count())}};
-    return render_boot_template(kTemplate, values);
+    BootTemplateValues values{input.facts, {}};
+    auto& texts = values.texts;
+    texts["authority"] = site.authority;
+    texts["artifacts"] = "http://" + site.authority + "/talos";
+    // The query says of which set: the file's own URL is the guides', and machines may boot several sets.
+    texts["kernel"] = fmt::format("vmlinuz-{}?set={}", architecture, input.set.name);
+    texts["initramfs"] = fmt::format("{}?set={}", initramfs, input.set.name);
+    texts["arguments"] = std::move(line);
+    texts["timeout"] = std::to_string(input.fetch_timeout.count());
+    texts["set"] = input.set.name;
+    texts["version"] = input.set.version;
+    texts["architecture"] = architecture;
+    texts["schematic"] = input.set.schematic;
+    texts["boot"] = to_string(input.kind);
+    if (carries_config) {
+        texts["config"] = config;
+        values.flags.emplace(to_string(ConfigDelivery::kUrl));
+    }
+    return render_boot_template(input.text.empty() ? kTemplate : input.text, values);
 }
 
 }  // namespace nett::metadata

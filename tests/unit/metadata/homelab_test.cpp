@@ -159,6 +159,24 @@ TEST_F(HomelabTest, NoOtherUrlOfTheServiceIsThere) {
     EXPECT_EQ(ask_home("/talos/talos.ipxe", Method::kOther).status, 405U);
 }
 
+TEST_F(HomelabTest, AProfilesTemplateGetsTheHomelabsUrls) {
+    BootScriptInput input;
+    input.machine_id = kMacInUrl;
+    input.set.name = "s";
+    input.set.architecture = "amd64";
+    input.profile_args = "quiet";
+    input.facts["machine"] = "node-1";
+    input.text =
+        "#!ipxe\necho {{{machine}}}\nkernel {{{artifacts}}}/{{{kernel}}} {{{arguments}}}\n{{#url}}boot{{/url}}\n";
+    const auto script = render_homelab_boot(input, {"tenant-a", "192.168.0.66:8080"}).value();
+    EXPECT_EQ(
+        script,
+        "#!ipxe\necho node-1\n"
+        "kernel http://192.168.0.66:8080/talos/vmlinuz-amd64?set=s initrd=initramfs-amd64.xz talos.platform=metal "
+        "slab_nomerge pti=on quiet talos.config=http://192.168.0.66:8080/talos/machine-config/52-54-00-12-34-56\n"
+        "boot\n");
+}
+
 TEST_F(HomelabTest, ASetOfAnotherArchitectureIsRefused) {
     BootScriptInput input;
     input.machine_id = kMacInUrl;
