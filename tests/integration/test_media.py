@@ -6,7 +6,9 @@ import hashlib
 import http.client
 import os
 import secrets
+import signal
 import socket
+import ssl
 import subprocess
 
 import pytest
@@ -148,6 +150,19 @@ def test_tokens_are_in_no_log_and_no_record(media):
     for path in (media.good, media.elsewhere, media.outside):
         token = path.split("/")[2].encode()
         assert token not in state and token not in log
+
+
+def test_a_new_certificate_is_the_media_listeners_too(media):
+    def fingerprint():
+        context = ssl.create_default_context(cafile=media.agent.folder / "root.pem")
+        with socket.create_connection(("::1", media.https), timeout=10) as plain, context.wrap_socket(plain, server_hostname="::1") as secured:
+            return secured.getpeercert(True)
+
+    before = fingerprint()
+    media.agent.builder("pki", "server", media.agent.folder, "--server-address", "::1")
+    media.agent.process.signal(signal.SIGHUP)
+    wait.until("new connections get the new certificate", lambda: fingerprint() != before, within=10, every=0.2)
+    assert media.curl(media.good, "-r", "0-9", scheme="https") == (206, IMAGE[:10])
 
 
 def test_the_configuration_refuses_what_would_serve_nobody_or_everything(media, tmp_path):
