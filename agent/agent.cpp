@@ -41,7 +41,6 @@ namespace nett {
 
 namespace {
 
-constexpr int kIoThreads = 2;                      // TLS and files; a gateway has cores to spare, a switch CPU has two
 constexpr std::chrono::seconds kStopDeadline{10};  // below systemd's TimeoutStopSec of the unit
 
 FrrSettings frr_settings(const FrrTargets& targets) {
@@ -106,7 +105,7 @@ struct Agent::Parts {
 
     RealClock clock;
     asio::io_context loop{1};
-    asio::io_context io{kIoThreads};
+    asio::io_context io{settings.io_threads};
     asio::signal_set signals{loop, SIGTERM, SIGINT, SIGHUP};
     asio::steady_timer retry_timer{loop};
     asio::steady_timer watchdog_timer{loop};
@@ -311,7 +310,7 @@ int Agent::Parts::run() {
     }
     const auto keep_io = asio::make_work_guard(io);
     std::vector<std::thread> io_threads;
-    for (int i = 0; i < kIoThreads; ++i) io_threads.emplace_back([this] { io.run(); });
+    for (int i = 0; i < settings.io_threads; ++i) io_threads.emplace_back([this] { io.run(); });
     spawn(watch_signals());
     spawn(start());
     spawn(retry_failed_plugins());

@@ -1,7 +1,8 @@
 // A load client for mutual TLS: one thread, epoll and OpenSSL, many connections that each ask one thing after another.
 //
-// It measures the server beside it, so it does as little as it can; its own CPU time counts for nobody. The last line of
-// its output is one JSON object. `load --help` lists the modes.
+// It measures the server beside it, so it does as little as it can; its own CPU time counts for nobody. The last line
+// of its output is one JSON object. `load --help` lists the modes.
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -80,16 +81,17 @@ public:
         address_.sin6_port = htons(options.port);
         if (inet_pton(AF_INET6, options.address.c_str(), &address_.sin6_addr) != 1) die("address");
         for (const auto& path : options.paths) {
-            requests_.push_back(fmt::format("GET {} HTTP/1.1\r\nHost: [{}]:{}\r\nUser-Agent: iPXE/2.0.0\r\n"
-                                            "Connection: keep-alive\r\n\r\n",
-                                            path, options.address, options.port));
+            requests_.push_back(
+                fmt::format("GET {} HTTP/1.1\r\nHost: [{}]:{}\r\nUser-Agent: iPXE/2.0.0\r\n"
+                            "Connection: keep-alive\r\n\r\n",
+                            path, options.address, options.port));
         }
     }
 
     void run() {
         connections_.resize(static_cast<std::size_t>(options_.connections));
-        const auto end = Clock::now() + std::chrono::duration_cast<Clock::duration>(
-                                            std::chrono::duration<double>(options_.seconds));
+        const auto end =
+            Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(options_.seconds));
         if (behaviour_.stay) return hold();
         for (auto& one : connections_) open(one);
         while (Clock::now() < end) turn(50);
@@ -306,8 +308,10 @@ int main(int argc, char** argv) {
     Client client(options, context.get());
     client.run();
     const auto& totals = client.totals();
-    fmt::print("{{\"answers\": {}, \"good\": {}, \"bytes\": {}, \"errors\": {}, \"resumed\": {}, \"p50_us\": {}, \"p99_us\": {}}}\n",
-               totals.answers, totals.good, totals.bytes, totals.errors, totals.resumed,
-               percentile(totals.microseconds, 0.5), percentile(totals.microseconds, 0.99));
+    fmt::print(
+        "{{\"answers\": {}, \"good\": {}, \"bytes\": {}, \"errors\": {}, \"resumed\": {}, \"p50_us\": {}, \"p99_us\": "
+        "{}}}\n",
+        totals.answers, totals.good, totals.bytes, totals.errors, totals.resumed, percentile(totals.microseconds, 0.5),
+        percentile(totals.microseconds, 0.99));
     return 0;
 }

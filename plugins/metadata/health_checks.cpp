@@ -31,7 +31,7 @@ HealthCondition artifacts_condition(const Artifacts& artifacts) {
 
 HealthCondition certificate_condition(const CertificateInfo& certificate, SystemTime now) {
     const std::string until = "valid until " + to_rfc3339(certificate.not_after);
-    const std::string remedy = "put a new certificate and key in place, then reload (SIGHUP)";
+    const std::string remedy = "put a new certificate and key in place; they are read at once";
     if (now > certificate.not_after) {
         return condition("certificate", HealthState::kFailed, "expired at " + to_rfc3339(certificate.not_after),
                          remedy);
@@ -42,6 +42,44 @@ HealthCondition certificate_condition(const CertificateInfo& certificate, System
     }
     const bool soon = certificate.not_after - now < kCertificateWarning;
     return condition("certificate", soon ? HealthState::kDegraded : HealthState::kOk, until, soon ? remedy : "");
+}
+
+HealthCondition client_trust_condition(const TlsContext& tls, SystemTime now) {
+    const char* const kRemedy = "put renewed files in place; they are read at once";
+    std::size_t expired = 0;
+    std::string soon;
+    for (const auto& one : tls.authorities) {
+        if (now > one.not_after) ++expired;
+        if (one.not_after - now < kCertificateWarning) {
+            soon = fmt::format("client CA {}: valid until {}", one.subject, to_rfc3339(one.not_after));
+        }
+    }
+    if (expired > 0 && expired == tls.authorities.size()) {
+        return condition("client-trust", HealthState::kFailed, "every client CA has expired", kRemedy);
+    }
+    for (const auto& one : tls.revocations) {
+        if (one.next == SystemTime{}) continue;
+        const auto text = fmt::format("revocation list of {}: successor due {}", one.issuer, to_rfc3339(one.next));
+        if (now > one.next) return condition("client-trust", HealthState::kFailed, text, kRemedy);
+        if (one.next - now < kRevocationListWarning) soon = text;
+    }
+    if (!soon.empty()) return condition("client-trust", HealthState::kDegraded, soon, kRemedy);
+    return condition("client-trust", HealthState::kOk, fmt::format("{} client CAs", tls.authorities.size()));
+}
+
+HealthCondition certificate_files_condition(const TlsReloads& reloads) {
+    auto out = condition("certificate-files", HealthState::kOk, "as loaded at " + to_rfc3339(reloads.loaded));
+    out.scope = HealthScope::kInfo;
+    if (reloads.error.empty()) return out;
+    out.state = HealthState::kDegraded;
+    out.message = "changed files are refused: " + reloads.error;
+    out.remedy = "put a matching, valid pair in place; they are read at once. The old ones are in use";
+    return out;
+}
+
+void report_tls_health(const Host& host, const TlsContext& tls, const TlsReloads& reloads) {
+    host.health.report(client_trust_condition(tls, host.clock.system_now()));
+    host.health.report(certificate_files_condition(reloads));
 }
 
 HealthCondition listener_condition(const std::string& trouble, bool hung) {

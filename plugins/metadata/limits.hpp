@@ -91,6 +91,8 @@ inline constexpr auto kNetboxFirstRetry = 5s;
 inline constexpr auto kNetboxMaxRetryAfter = std::chrono::seconds(3600);
 
 inline constexpr auto kHealthInterval = 5s;
+inline constexpr auto kTlsSettling = 100ms;  // between the first change of a certificate's files and reading them
 inline constexpr auto kCertificateWarning = std::chrono::hours(7 * 24);
+inline constexpr auto kRevocationListWarning = std::chrono::hours(24);  // lists are renewed daily or weekly
 
 }  // namespace nett::metadata

@@ -25,6 +25,8 @@
 #include "plugins/metadata/talos_early.hpp"
 #include "plugins/metadata/task_group.hpp"
 #include "plugins/metadata/tenants.hpp"
+#include "plugins/metadata/tls_keeper.hpp"
+#include "plugins/metadata/tls_status.hpp"
 
 namespace nett::metadata {
 
@@ -59,32 +61,23 @@ public:
         tasks_.spawn(watch_health());
         tasks_.spawn(watch_answers());
         tasks_.spawn(watch_disk());
+        tasks_.spawn(parts_->tls.run());
         log_.info("serving",
                   {{"listeners", settings.listen.size()}, {"certificate", parts_->server->tls()->certificate.subject}});
         co_return Result<void>{};
     }
 
     Awaitable<Result<void>> reconfigure(const ConfigNode& config) override {
-        const auto before = parts_->server->tls();
         auto applied = apply(*parts_, settings_of(config));
-        if (!applied) co_return applied;
-        const auto& certificate = parts_->server->tls()->certificate;
-        if (certificate.sha256 != before->certificate.sha256) {
-            log_.info("certificate replaced", {{"subject", certificate.subject}, {"sha256", certificate.sha256}});
-            host_.events.publish({"tls.reloaded",
-                                  certificate.subject,
-                                  "new connections use the new certificate",
-                                  {{"sha256", certificate.sha256}}});
-        }
-        report_health(host_, *parts_->server, parts_->artifacts, heartbeat_lost());
-        parts_->side.report_health();
-        co_return Result<void>{};
+        if (applied) report();
+        co_return applied;
     }
 
     Awaitable<void> stop(SteadyTime deadline) override {
         if (!parts_ || stopping_) co_return;
         stopping_ = true;
         for (auto* timer : {&tick_, &probe_tick_, &disk_tick_}) timer->cancel();
+        parts_->tls.stop();
         co_await tasks_.join();
         co_await parts_->artifacts.stop();  // hashing would hold up the requests that wait for it
         co_await parts_->tokens->stop(deadline);
@@ -103,7 +96,11 @@ public:
         show.pattern = "show metadata";
         show.help = "The metadata service: listeners, connections, requests by result, certificate";
         show.run = [this](CommandCall) { return show_metadata(); };
-        std::vector<OpCommand> commands{std::move(show)};
+        OpCommand tls;
+        tls.pattern = "show tls";
+        tls.help = "The metadata service's certificates, their reloads, and handshakes by result";
+        tls.run = [this](CommandCall) { return show_tls(); };
+        std::vector<OpCommand> commands{std::move(show), std::move(tls)};
         const auto side = [this]() { return parts_ ? &parts_->side : nullptr; };
         for (auto& command : side_op_commands(side)) commands.push_back(std::move(command));
         return commands;
@@ -124,6 +121,10 @@ private:
                                               [this](Request request, const Peer& peer, Conversation&) {
                                                   return service.handle_token(std::move(request), peer);
                                               })),
+              tls(host, *server,
+                  [this](const TlsFiles& files) {
+                      if (auto same = load_tls({files.certificate, files.private_key, ""})) tokens->set_tls(*same);
+                  }),
               side(host, [this](Request request, const Peer& peer, Conversation& conversation) {
                   return service.handle(std::move(request), peer, conversation);
               }) {}
@@ -133,12 +134,13 @@ private:
         Service service;
         std::shared_ptr<Server> server;
         std::shared_ptr<Server> tokens;  // without listeners unless there is a "token-listen"
+        TlsKeeper tls;
         SideServices side;
     };
 
     // All or nothing: what can fail comes first.
     static Result<void> apply(Parts& parts, const Settings& settings) {
-        auto tls = load_tls(settings.tls);
+        auto tls = TlsKeeper::load(settings.tls);
         if (!tls) return fail(std::move(tls.error()));
         auto token_tls = load_tls({settings.tls.certificate, settings.tls.private_key, ""});
         if (!token_tls) return fail(std::move(token_tls.error()));
@@ -152,7 +154,7 @@ private:
         if (!side) return fail(std::move(side.error()));
         auto token_listeners = parts.tokens->open(settings.token_listen);
         if (!token_listeners) return fail(std::move(token_listeners.error()));
-        parts.server->set_tls(std::move(*tls));
+        parts.tls.adopt(std::move(*tls));
         parts.server->set_limits(settings.limits);
         parts.tokens->set_tls(std::move(*token_tls));
         parts.tokens->set_limits(settings.limits);
@@ -171,6 +173,17 @@ private:
         co_return output;
     }
 
+    Awaitable<Result<Output>> show_tls() {
+        if (!parts_) co_return fail(Code::kFailedPrecondition, "the metadata plugin is not running");
+        parts_->tls.look();  // what is shown is what is there
+        const auto tls = parts_->server->tls();
+        const TlsView view{*tls, parts_->tls.reloads(), parts_->server->counters(), host_.clock.system_now()};
+        Output output;
+        output.data = tls_status_of(view);
+        output.text = tls_status_text(view);
+        co_return output;
+    }
+
     StatusView view() const {
         return {*parts_->server, parts_->tenants.table()->size(), parts_->recorder.dropped(), host_.clock.system_now()};
     }
@@ -178,10 +191,16 @@ private:
     // True when an io thread has not run anything since the last tick: requests hang although listeners are open.
     bool heartbeat_lost() const { return heartbeat_ && !*heartbeat_; }
 
+    void report() {
+        report_health(host_, *parts_->server, parts_->artifacts, heartbeat_lost());
+        report_tls_health(host_, *parts_->server->tls(), parts_->tls.reloads());
+        parts_->side.report_health();
+    }
+
     Awaitable<void> watch_health() {
         while (!stopping_) {
-            report_health(host_, *parts_->server, parts_->artifacts, heartbeat_lost());
-            parts_->side.report_health();
+            parts_->tls.look();
+            report();
             heartbeat_ = std::make_shared<std::atomic<bool>>(false);
             asio::post(host_.io, [beat = heartbeat_] { *beat = true; });
             tick_.expires_after(kHealthInterval);

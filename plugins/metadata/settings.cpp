@@ -113,6 +113,11 @@ std::vector<ConfigCommand> config_commands() {
                         "The CA certificates that client certificates must chain to: PEM",
                         {{"file", "absolute path"}}});
     commands.push_back({kNode,
+                        "client-crl {file:path}",
+                        "A revocation list of client certificates; with one, each client CA needs one: PEM",
+                        {{"file", "absolute path"}},
+                        {"file"}});
+    commands.push_back({kNode,
                         "rescue-set {name:word}",
                         "The artifact set that machines in state Maintenance boot",
                         {{"name", "see \"show artifacts\""}},
@@ -165,6 +170,10 @@ std::vector<Diagnostic> validate(const ConfigEntry& plugin, const CheckEnvironme
         const auto checked = check_client_ca(entry->arg("file"));
         if (!checked) findings.push_back(error_at(*entry, checked.error().to_string()));
     }
+    for (const auto* entry : plugin.children().all("client-crl")) {
+        const auto checked = check_client_crl(entry->arg("file"));
+        if (!checked) findings.push_back(error_at(*entry, checked.error().to_string()));
+    }
     check_names(plugin, findings);
     for (auto& finding : validate_side(plugin)) findings.push_back(std::move(finding));
     const auto delivery = check_delivery(plugin);
@@ -177,6 +186,7 @@ Settings settings_of(const ConfigNode& node) {
     for (const auto* entry : node.all("listen")) settings.listen.push_back(entry->endpoint("endpoint"));
     settings.tls = {node.text("certificate", "file", ""), node.text("private-key", "file", ""),
                     node.text("client-ca", "file", "")};
+    for (const auto* entry : node.all("client-crl")) settings.tls.client_crls.push_back(entry->arg("file"));
     settings.limits.total = static_cast<int>(node.integer("max-connections", "count", kDefaultMaxConnections));
     settings.limits.per_source =
         static_cast<int>(node.integer("max-connections-per-source", "count", kDefaultMaxConnectionsPerSource));

@@ -6,6 +6,8 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <boost/asio/error.hpp>
+#include <boost/asio/ssl/error.hpp>
 
 #include "plugins/metadata/limits.hpp"
 #include "plugins/metadata/self_identity.hpp"
@@ -221,6 +223,11 @@ std::string handshake_failure(const SSL* ssl, const boost::system::error_code& e
     const long verdict = SSL_get_verify_result(ssl);
     if (verdict != X509_V_OK) return X509_verify_cert_error_string(verdict);
     if (error == boost::asio::error::eof || error == boost::asio::error::connection_reset) return "connection ended";
+    // Without the library's name, which Asio's message has too.
+    if (error.category() == boost::asio::error::get_ssl_category()) {
+        const char* reason = ERR_reason_error_string(static_cast<unsigned long>(error.value()));
+        if (reason != nullptr) return reason;
+    }
     return error.message();
 }
 

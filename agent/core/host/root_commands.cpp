@@ -70,6 +70,13 @@ std::vector<ConfigCommand> root_commands() {
          {},
          defaults.artifact_directory},
         {"",
+         "io-threads {count:int:1..64}",
+         "Threads that carry TLS and files; about as many as cores to spare",
+         {{"count", "1..64"}},
+         {},
+         {},
+         std::to_string(defaults.io_threads)},
+        {"",
          "api socket {path:path}",
          "Unix socket of the management API",
          {{"api", "Management API"}, {"socket", "Unix socket"}, {"path", "Absolute path"}},
@@ -132,6 +139,7 @@ AgentSettings read_settings(const ConfigNode& root) {
     out.state_file = root.text("state file", "path", defaults.state_file);
     out.secret_key_file = root.text("secret-key file", "path", defaults.secret_key_file);
     out.artifact_directory = root.text("artifacts directory", "path", defaults.artifact_directory);
+    out.io_threads = static_cast<int>(root.integer("io-threads", "count", defaults.io_threads));
     out.api_socket = root.text("api socket", "path", defaults.api_socket);
     out.frr.vtysh_backend = root.text("frr backend", "backend", "grpc") == "vtysh";
     out.frr.zebra = root.text("frr zebra target", "target", defaults.frr.zebra);
@@ -160,6 +168,7 @@ std::vector<Diagnostic> restart_warnings(const AgentSettings& in_force, const Co
     warn("state file", next.state_file != in_force.state_file);
     warn("secret-key file", next.secret_key_file != in_force.secret_key_file);
     warn("artifacts directory", next.artifact_directory != in_force.artifact_directory);
+    warn("io-threads", next.io_threads != in_force.io_threads);
     warn("api socket", next.api_socket != in_force.api_socket);
     return warnings;
 }

@@ -27,6 +27,7 @@ struct AgentSettings {
     std::string secret_key_file = "/var/lib/nett/secret.key";
     std::string artifact_directory = "/var/lib/nett/artifacts";
     std::string api_socket = "/run/nett/nettd.sock";
+    int io_threads = 2;  // TLS and files; a gateway has cores to spare, a switch CPU has two
     ApiAccessSettings api;
     FrrTargets frr;
 };
