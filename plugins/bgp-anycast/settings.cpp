@@ -1,6 +1,7 @@
 #include "plugins/bgp-anycast/settings.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 namespace nett::anycast {
 namespace {
@@ -54,6 +55,48 @@ void check_lists(const ConfigNode& node, std::vector<Diagnostic>& findings) {
                                 "the gate and the drain need a prefix list each"));
 }
 
+std::vector<ConfigCommand> list_commands() {
+    const Settings defaults;
+    return {
+        command("gate prefix-list {list:word} sequence {number:int:1..4294967295}",
+                "Entry of an IPv6 prefix list of bgpd that lets the address out",
+                {{"gate", "The fastest way to withdraw"},
+                 {"list", "Name of the prefix list"},
+                 {"number", "Sequence number of the entry"}},
+                {}, "NETT-ANYCAST sequence 5"),
+        command("gate off", "Do without the gate", {{"off", "Withdraw by the address alone"}}),
+        command("drain prefix-list {list:word} sequence {number:int:1..4294967295}",
+                "Entry of an IPv6 prefix list of bgpd that makes the address less preferred (RFC 8326)",
+                {{"drain", "GRACEFUL_SHUTDOWN, by a route map that matches the list"},
+                 {"list", "Name of the prefix list"},
+                 {"number", "Sequence number of the entry"}},
+                {}, "NETT-DRAIN sequence 5"),
+        command("drain off", "Do without the drain", {{"off", "Shared trouble changes nothing then"}}),
+        command("drain-time {milliseconds:int:0..8000}",
+                "How long it is only less preferred before maintenance or a stop withdraws it",
+                {{"milliseconds", "Milliseconds"}}, {}, std::to_string(defaults.drain_time.count())),
+    };
+}
+
+std::vector<ConfigCommand> health_commands() {
+    const Settings defaults;
+    return {
+        command("require {component:word}", "Health component whose local conditions must not fail",
+                {{"component", "metadata"}}, {"component"}, "every component that has local conditions"),
+        command("check-interval {milliseconds:int:50..60000}", "Time between two looks at the agent's own health",
+                {{"milliseconds", "Milliseconds"}}, {}, std::to_string(defaults.check_interval.count())),
+        command("rise {checks:int:1..100}", "Good looks in a row before it is announced", {{"checks", "Number"}}, {},
+                std::to_string(defaults.rise)),
+        command("fall {checks:int:1..100}", "Bad looks in a row before it is withdrawn", {{"checks", "Number"}}, {},
+                std::to_string(defaults.fall)),
+        command(
+            "hold-down {first:int:0..3600} longest {longest:int:0..3600}",
+            "How long a server that is withdrawn again and again stays away, doubling each time",
+            {{"first", "Seconds after the second withdrawal within five minutes; 0: never"}, {"longest", "Seconds"}},
+            {}, "5 longest 160"),
+    };
+}
+
 }  // namespace
 
 std::vector<ConfigCommand> config_commands() {
@@ -74,39 +117,11 @@ std::vector<ConfigCommand> config_commands() {
         command("lease {seconds:int:2..60}",
                 "Lifetime of the address in the kernel: how long it outlives a hanging agent",
                 {{"seconds", "Seconds; refreshed three times as often"}}, {}, std::to_string(defaults.lease.count())),
-        command("gate prefix-list {list:word} sequence {number:int:1..4294967295}",
-                "Entry of an IPv6 prefix list of bgpd that lets the address out",
-                {{"gate", "The fastest way to withdraw"},
-                 {"list", "Name of the prefix list"},
-                 {"number", "Sequence number of the entry"}},
-                {}, "NETT-ANYCAST sequence 5"),
-        command("gate off", "Do without the gate", {{"off", "Withdraw by the address alone"}}),
-        command("drain prefix-list {list:word} sequence {number:int:1..4294967295}",
-                "Entry of an IPv6 prefix list of bgpd that makes the address less preferred (RFC 8326)",
-                {{"drain", "GRACEFUL_SHUTDOWN, by a route map that matches the list"},
-                 {"list", "Name of the prefix list"},
-                 {"number", "Sequence number of the entry"}},
-                {}, "NETT-DRAIN sequence 5"),
-        command("drain off", "Do without the drain", {{"off", "Shared trouble changes nothing then"}}),
-        command("drain-time {milliseconds:int:0..8000}",
-                "How long it is only less preferred before maintenance or a stop withdraws it",
-                {{"milliseconds", "Milliseconds"}}, {}, std::to_string(defaults.drain_time.count())),
-        command("require {component:word}", "Health component whose local conditions must not fail",
-                {{"component", "metadata"}}, {"component"}, "every component that has local conditions"),
-        command("check-interval {milliseconds:int:50..60000}", "Time between two looks at the agent's own health",
-                {{"milliseconds", "Milliseconds"}}, {}, std::to_string(defaults.check_interval.count())),
-        command("rise {checks:int:1..100}", "Good looks in a row before it is announced", {{"checks", "Number"}}, {},
-                std::to_string(defaults.rise)),
-        command("fall {checks:int:1..100}", "Bad looks in a row before it is withdrawn", {{"checks", "Number"}}, {},
-                std::to_string(defaults.fall)),
-        command(
-            "hold-down {first:int:0..3600} longest {longest:int:0..3600}",
-            "How long a server that is withdrawn again and again stays away, doubling each time",
-            {{"first", "Seconds after the second withdrawal within five minutes; 0: never"}, {"longest", "Seconds"}},
-            {}, "5 longest 160"),
         command("dry-run", "Decide and say so, and announce nothing", {}, {}, "off"),
     };
-    for (ConfigCommand& one : check_commands(kNode)) commands.push_back(std::move(one));
+    for (auto part : {list_commands(), health_commands(), check_commands(kNode)}) {
+        std::move(part.begin(), part.end(), std::back_inserter(commands));
+    }
     return commands;
 }
 
