@@ -165,12 +165,16 @@ Result<void> Agent::Parts::join() {
     command_context = std::make_unique<AgentCommandContext>(
         AgentCommandContext{*plugins, health, events, clock, clock.system_now(), settings.hostname});
     NETT_TRY(shell->add_commands(agent_commands(*command_context)));
-    NETT_TRY(shell->add_commands(inventory_commands(*inventory)));
+    join_fabric();
+    auto about_machines = inventory_commands(*inventory);
+    for (auto& command : about_machines) {
+        if (command.pattern.starts_with("show machine {")) command = with_fabric_condition(std::move(command), *fabric);
+    }
+    NETT_TRY(shell->add_commands(std::move(about_machines)));
     for (auto& [name, source] : inventory_completions(*inventory))
         shell->add_completion_source(name, std::move(source));
     shell->add_completion_source("interfaces", interface_names);
 
-    join_fabric();
     NETT_TRY(shell->add_commands(fabric_commands(*fabric)));
     VersionInfo version{kVersion, kBuildId, settings.hostname, {}};
     for (const auto& loaded : setup.plugins.plugins) version.plugins.emplace_back(loaded.descriptor->name);

@@ -71,10 +71,32 @@ Result<Output> show_fabric(const Fabric& fabric) {
                                             {"next_hop", prefix.next_hop.to_string()},
                                             {"since", to_rfc3339(since)}});
         }
-        switches.push_back(json::object{
-            {"switch", name}, {"state", state}, {"heard", to_rfc3339(origin.heard)}, {"prefixes", std::move(prefixes)}});
+        switches.push_back(json::object{{"switch", name},
+                                        {"state", state},
+                                        {"heard", to_rfc3339(origin.heard)},
+                                        {"prefixes", std::move(prefixes)}});
     }
     return Output{json::object{{"upstreams", std::move(upstreams)}, {"switches", std::move(switches)}}, {}, text};
+}
+
+json::object to_json(const std::optional<MachineCondition>& condition) {
+    if (!condition) return {{"state", "not seen"}};
+    return {{"state", condition->state},
+            {"port", condition->port},
+            {"prefix", condition->prefix},
+            {"expected", condition->expected},
+            {"since", to_rfc3339(condition->since)},
+            {"origin", condition->origin}};
+}
+
+using Run = std::function<Awaitable<Result<Output>>(CommandCall)>;
+
+Awaitable<Result<Output>> show_with_condition(const Run& run, const Fabric& fabric, CommandCall call) {
+    const auto name = call.arg("name");
+    auto shown = run(std::move(call));
+    auto output = co_await std::move(shown);
+    if (output && output->data.is_object()) output->data.as_object()["fabric"] = to_json(fabric.machines().of(name));
+    co_return output;
 }
 
 OpCommand show(std::string pattern, std::string help, const Fabric& fabric, Result<Output> (*run)(const Fabric&)) {
@@ -94,6 +116,13 @@ std::vector<OpCommand> fabric_commands(const Fabric& fabric) {
     commands.push_back(
         show("show fabric", "What machines announce, who reports it, and to whom it is reported", fabric, show_fabric));
     return commands;
+}
+
+OpCommand with_fabric_condition(OpCommand show_machine, const Fabric& fabric) {
+    // The function outlives its calls: it belongs to the command.
+    const auto run = std::make_shared<const Run>(std::move(show_machine.run));
+    show_machine.run = [run, &fabric](CommandCall call) { return show_with_condition(*run, fabric, std::move(call)); };
+    return show_machine;
 }
 
 }  // namespace nett

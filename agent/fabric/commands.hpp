@@ -1,4 +1,4 @@
-// show ports, show fabric.
+// show ports, show fabric, and the fabric's part of show machine.
 #pragma once
 
 #include <vector>
@@ -10,5 +10,8 @@ namespace nett {
 
 // `fabric` outlives the commands.
 std::vector<OpCommand> fabric_commands(const Fabric& fabric);
+
+// `show machine {name:…}` with the member "fabric": whether the machine's production prefix is announced, and where.
+OpCommand with_fabric_condition(OpCommand show_machine, const Fabric& fabric);
 
 }  // namespace nett

@@ -57,15 +57,16 @@ def _kvm_runs_firmware(folder):
 
 
 class Machine:
-    """`port` 1 is behind swp1 of both ToRs; the taps are made here, so make the machine before the agents resolve their ports
-    (or let them notice). `stick` is opened read-only and may be shared; `disk` is copied."""
+    """`port` 1 is behind swp1 of both ToRs, unless `places` says otherwise: (node, link) for each NIC. The taps are made here, so make
+    the machine before the agents resolve their ports (or let them notice). `stick` is opened read-only and may be shared; `disk` is
+    copied."""
 
-    def __init__(self, lab, name, port, uuid, stick, disk, accelerator_name, memory_mib=512):
+    def __init__(self, lab, name, port, uuid, stick, disk, accelerator_name, memory_mib=512, places=None):
         self.lab = lab
         self.name = name
         self.uuid = uuid
-        self.macs = [f"52:54:00:6e:{index:02x}:{port:02x}" for index in range(len(TORS))]
-        self._port = port
+        self.macs = [f"52:54:00:6e:{index:02x}:{port:02x}" for index in range(len(places or TORS))]
+        self._places = places or [(lab.nodes[tor], f"swp{port}") for tor in TORS]
         self._stick = stick
         self._accelerator = accelerator_name
         self._memory = memory_mib
@@ -78,11 +79,11 @@ class Machine:
         shutil.copyfile(_VARIABLES, self._variables)
         self.console_path.touch()
         self.process = None
-        for tor in TORS:
-            netns.add_tap(lab.nodes[tor].namespace, f"swp{port}")
+        for node, link in self._places:
+            netns.add_tap(node.namespace, link)
 
     def start(self):
-        taps = [netns.open_tap(self.lab.nodes[tor].namespace, f"swp{self._port}") for tor in TORS]
+        taps = [netns.open_tap(node.namespace, link) for node, link in self._places]
         try:
             self.process = self.node.start("qemu", _QEMU, *self._arguments(taps), pass_fds=taps)
         finally:

@@ -67,6 +67,7 @@ package_list() {
 		iproute2                  # namespaces, links, addresses
 		iputils-ping
 		ndisc6                    # rdisc6: what a router advertises
+		bird2                     # a BGP speaker that is not FRR
 		nftables                  # cutting links in tests
 		dnsmasq-base              # proxy-DHCP and TFTP of a homelab
 		procps                    # sysctl

@@ -4,9 +4,11 @@
 #include <gtest/gtest.h>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/json/serialize.hpp>
 
 #include "agent/core/host/event_bus.hpp"
 #include "agent/core/host/health_registry.hpp"
+#include "agent/sdk/model.hpp"
 #include "tests/unit/support/fake_fabric.hpp"
 #include "tests/unit/support/memory_store.hpp"
 
@@ -60,6 +62,21 @@ protected:
         auto result = fabric_.receive(origin, std::move(report));
         settle();
         return result;
+    }
+    void put_machine(const std::string& name, const std::string& production, const std::vector<std::string>& ports) {
+        Machine machine;
+        machine.name = name;
+        machine.production = {ProductionMode::kStatic, "", production};
+        for (const auto& port : ports) machine.ports.push_back({port, Prefix6::parse("2001:db8:b000::/64").value()});
+        store_.put({std::string(kMachineKind),
+                    name,
+                    boost::json::serialize(to_json(machine)),
+                    {{std::string(kProductionIndex), production}}});
+    }
+    std::vector<std::string> machine_events() {
+        auto events = take();
+        std::erase_if(events, [](const auto& text) { return text.starts_with("2001:"); });
+        return events;
     }
     std::vector<std::string> take() { return std::exchange(seen_, {}); }
 
@@ -122,6 +139,33 @@ TEST_F(FabricTest, ASwitchCannotSpeakForAnother) {
     }
     EXPECT_TRUE(take().empty());
     EXPECT_FALSE(fabric_.view().origins().contains("tor-b.example"));
+}
+
+TEST_F(FabricTest, AMachinesPrefixIsItsCondition) {
+    put_machine("node-1", "2001:db8:c0de::1/128", {"tor-a/swp7", "tor-b/swp7"});
+    receive("tor-a", 1, {{at("tor-a/swp7", "2001:db8:c0de::1/128")}});
+    receive("tor-b", 1, {{at("tor-b/swp7", "2001:db8:c0de::1/128")}});
+    EXPECT_EQ(machine_events(), std::vector<std::string>{"node-1 tor-a/swp7 present by tor-a"});
+    // One link is left.
+    receive("tor-a", 2, std::vector<PortPrefix>());
+    EXPECT_TRUE(machine_events().empty());
+    EXPECT_EQ(fabric_.machines().of("node-1")->port, "tor-b/swp7");
+    EXPECT_TRUE(fabric_.machines().of("node-1")->expected);
+    receive("tor-b", 2, std::vector<PortPrefix>());
+    EXPECT_EQ(machine_events(), std::vector<std::string>{"node-1 tor-b/swp7 absent by tor-b"});
+    EXPECT_FALSE(fabric_.machines().of("node-2"));
+}
+
+TEST_F(FabricTest, AMachineBehindAPortThatItIsNotBoundToIsSaidToBe) {
+    put_machine("node-1", "2001:db8:c0de::1/128", {"tor-a/swp7"});
+    receive("tor-a", 1, {{at("tor-a/swp9", "2001:db8:c0de::1/128"), at("tor-a/swp8", "2001:db8:dead::1/128")}});
+    EXPECT_EQ(machine_events(), std::vector<std::string>{"node-1 tor-a/swp9 present by tor-a"});
+    EXPECT_FALSE(fabric_.machines().of("node-1")->expected);
+    const auto rows = fabric_.ports().value();
+    ASSERT_EQ(rows.size(), 3U);
+    EXPECT_EQ(rows[2].port, "tor-a/swp9");
+    EXPECT_EQ(rows[2].machine, "node-1");
+    EXPECT_EQ(rows[2].known_by, "production");
 }
 
 TEST_F(FabricTest, ASilentSwitchIsAHealthConditionAndKeepsItsPrefixes) {

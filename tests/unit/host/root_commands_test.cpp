@@ -36,6 +36,47 @@ TEST(RootCommands, EachCommandReachesItsSetting) {
     EXPECT_EQ(settings.frr, (FrrTargets{true, "[::1]:1", "unix:/e", "/f", "/g"}));
 }
 
+constexpr const char* kFiles = "api certificate /c\napi private-key /k\napi client-ca /r\n";
+
+TEST(ApiSettings, EachCommandReachesItsSetting) {
+    const auto api = read_settings(parse(std::string(kFiles) +
+                                         "api listen [2001:db8::1]:8443\napi listen [::1]:8443\n"
+                                         "api role admin common-name root.example\napi role operator common-name ops\n"
+                                         "api role viewer common-name eyes\napi role fabric common-name tor-a\n"
+                                         "api role tenant tenant-a common-name compute-a\n"
+                                         "upstream [2001:db8::2]:8443\nupstream [2001:db8::3]:8443\n"
+                                         "upstream [2001:db8::3]:8443 server-name meta.example\n"
+                                         "fabric stable-time 7\n"))
+                         .api;
+    EXPECT_EQ(api.certificate, "/c");
+    EXPECT_EQ(api.private_key, "/k");
+    EXPECT_EQ(api.client_ca, "/r");
+    EXPECT_EQ(api.listen.size(), 2U);
+    EXPECT_EQ(api.grants, (Grants{{"root.example", {Role::kAdmin}},
+                                  {"ops", {Role::kOperator}},
+                                  {"eyes", {Role::kViewer}},
+                                  {"tor-a", {Role::kViewer, Scope::kFabric}},
+                                  {"compute-a", {Role::kViewer, Scope::kTenant, "tenant-a"}}}));
+    EXPECT_EQ(api.upstreams,
+              (std::vector<UpstreamSettings>{{"[2001:db8::2]:8443", ""}, {"[2001:db8::3]:8443", "meta.example"}}));
+    EXPECT_EQ(api.stable_time, std::chrono::seconds(7));
+    EXPECT_TRUE(validate_root(parse(kFiles)).empty());
+}
+
+TEST(ApiSettings, WhatCannotWorkIsRefusedWithThePlaceAndTheRemedy) {
+    const auto first = [](const std::string& text) {
+        const auto findings = validate_root(parse(text));
+        return findings.empty() ? "" : findings.front().to_string();
+    };
+    EXPECT_EQ(first("api listen [::1]:1\n").find("nett.conf:1: error: needs \"api certificate\""), 0U);
+    EXPECT_EQ(first("upstream [::1]:1\n").find("nett.conf:1: error: needs \"api certificate\""), 0U);
+    EXPECT_EQ(first(std::string(kFiles) + "api listen [::]:1\n").find("nett.conf:4: error: [::] would serve IPv4"), 0U);
+    EXPECT_EQ(first(std::string(kFiles) + "api listen [::1]:1\n").find("nett.conf:4: warning: nobody may call"), 0U);
+    EXPECT_EQ(first("api role viewer common-name x\napi role tenant t common-name x\n"),
+              "nett.conf:2: error: x has the role viewer already; a certificate has one role");
+    EXPECT_EQ(first("upstream [::1]:1 server-name x\n"), "nett.conf:1: error: add \"upstream [::1]:1\"");
+}
+
 TEST(RootCommands, WhatNeedsARestartIsSaid) {
     const auto in_force = read_settings(parse("hostname a\nstate file /a\n"));
     const auto warnings = restart_warnings(in_force, parse("hostname a\nlog level debug\nstate file /b\n"));
