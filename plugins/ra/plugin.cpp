@@ -64,6 +64,12 @@ public:
                           {{"ra", "Router advertisements"}, {"drift", "Repaired differences"}},
                           Role::kViewer,
                           [this](CommandCall) -> Awaitable<Result<Output>> { co_return show_drift(service_); }});
+        result.push_back(
+            {"show ra frr-config",
+             "What frr.conf needs to announce the aggregate",
+             {{"ra", "Router advertisements"}, {"frr-config", "Lines for /etc/frr/frr.conf; ASN is your own"}},
+             Role::kViewer,
+             [this](CommandCall) -> Awaitable<Result<Output>> { co_return show_frr_config(service_); }});
         return result;
     }
 

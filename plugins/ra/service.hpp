@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include <boost/asio/steady_timer.hpp>
@@ -72,6 +73,8 @@ public:
     std::vector<PortStatus> ports() const;
     // Oldest first, at most kMaxDriftRecords.
     const std::deque<DriftRecord>& drift() const { return drift_; }
+    // Where bgpd has BGP unnumbered neighbours, as of the last look.
+    const std::set<std::string>& fabric_ports() const { return bgp_.fabric_ports; }
     const KernelFileReader& files() const { return files_; }
 
 private:

@@ -87,6 +87,27 @@ Output show_drift(const Service& service) {
             {}};
 }
 
+Output show_frr_config(const Service& service) {
+    std::string text;
+    if (!service.settings().aggregate) {
+        text = "! no aggregate is configured: there is nothing to announce\n";
+    } else {
+        text = fmt::format(
+            "ipv6 prefix-list NETT-AGGREGATE seq 5 permit {}\n"
+            "route-map NETT-AGGREGATE permit 10\n"
+            " match ipv6 address prefix-list NETT-AGGREGATE\n"
+            "exit\n"
+            "router bgp ASN\n"
+            " address-family ipv6 unicast\n"
+            "  redistribute kernel route-map NETT-AGGREGATE\n",
+            service.settings().aggregate->to_string());
+        for (const std::string& port : service.fabric_ports())
+            text += fmt::format("  neighbor {} prefix-list NETT-AGGREGATE out\n", port);
+        text += " exit-address-family\nexit\n";
+    }
+    return {json::object{{"config", text}}, {}, text};
+}
+
 Output show_ra(const Service& service) {
     json::array rows;
     const Settings& settings = service.settings();

@@ -1,4 +1,4 @@
-// The operational commands: show ra, show ra interface NAME, show ra drift.
+// The operational commands: show ra, show ra interface NAME, show ra drift, show ra frr-config.
 #pragma once
 
 #include <vector>
@@ -11,5 +11,7 @@ namespace nett::ra {
 Output show_ra(const Service& service);
 Result<Output> show_interface(const Host& host, const Service& service, const std::string& name);
 Output show_drift(const Service& service);
+// What /etc/frr/frr.conf needs so that BGP announces the aggregate and nothing else.
+Output show_frr_config(const Service& service);
 
 }  // namespace nett::ra

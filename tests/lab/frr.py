@@ -118,8 +118,13 @@ class Frr:
         self._processes = {}
         self._daemons = (*_DAEMONS, "bfdd") if bfd else _DAEMONS
         config = with_bfd(config) if bfd else config
-        node.write("/etc/frr/frr.conf", config, mode=0o640, owner="frr")
+        self._config = config
+        self.write_config()
         node.write("/etc/frr/vtysh.conf", "service integrated-vtysh-config\n", mode=0o640, owner="frr")
+
+    def write_config(self):
+        """frr.conf as it was in the beginning, whatever vtysh's `write` made of it."""
+        self.node.write("/etc/frr/frr.conf", self._config, mode=0o640, owner="frr")
 
     def start(self):
         """Returns when every daemon has read its part of frr.conf."""

@@ -18,8 +18,7 @@ _HERE = pathlib.Path(__file__).parent
 
 
 def _bgp_config(name, number, aggregate):
-    """As a ToR of the lab, but a switch here learns what its neighbour announces, and sessions outlive pauses of a busy machine. (When
-    a link of a namespace is renamed, Linux 6.18 may stop delivering to established TCP sockets there; BGP's hold time ends that.)"""
+    """As a ToR of the lab, but a switch here learns what its neighbour announces, and sessions outlive pauses of a busy machine."""
     text = frr.tor_config(name, number, aggregate, ["fab1"]).replace("timers 1 3", "timers 5 15")
     return text.replace(f"ipv6 prefix-list METADATA seq 5 permit {frr.META}/128", "ipv6 prefix-list METADATA seq 5 permit any")
 
@@ -94,6 +93,7 @@ class Switch:
 
     def restore(self):
         """Back to the configuration of the beginning, with everything running."""
+        self.frr.write_config()
         self.frr.start_dead_daemons()
         self.agent.configure(self.config())
         if self.agent.running():
