@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
+
+#include <boost/asio/post.hpp>
 
 #include "agent/sdk/log.hpp"
 
@@ -19,7 +22,8 @@ FabricDetector::FabricDetector(DetectorDependencies dependencies, std::chrono::s
       timer_(d_.loop) {}
 
 void FabricDetector::start() {
-    records_ = d_.store.watch(std::string(kBootPortKind), [this](const Change&) { follow_ports(); });
+    *alive_ = true;
+    records_ = d_.store.watch(std::string(kBootPortKind), [this](const Change&) { follow_ports_soon(); });
     links_ = d_.net.observe_links([this] { follow_ports(); });
     routes_ = d_.routes.observe([this](const std::vector<PortRoute>& routes) { on_routes(routes); });
     follow_ports();
@@ -28,6 +32,7 @@ void FabricDetector::start() {
 }
 
 void FabricDetector::stop() {
+    *alive_ = false;
     records_.reset();
     links_.reset();
     routes_.reset();
@@ -38,6 +43,16 @@ void FabricDetector::set_stable_time(std::chrono::seconds stable_time) {
     stable_time_ = stable_time;
     tracker_.set_stable_time(stable_time);
     update(tracker_.advance(d_.clock.steady_now()));
+}
+
+// A commit of 512 ports is 512 changes and one reading.
+void FabricDetector::follow_ports_soon() {
+    if (std::exchange(following_, true)) return;
+    asio::post(d_.loop, [this, weak = std::weak_ptr<bool>(alive_)] {
+        if (weak.expired()) return;
+        following_ = false;
+        if (*alive_) follow_ports();
+    });
 }
 
 void FabricDetector::follow_ports() {

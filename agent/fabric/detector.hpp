@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -43,6 +44,7 @@ public:
 
 private:
     void follow_ports();
+    void follow_ports_soon();
     void on_routes(const std::vector<PortRoute>& routes);
     void update(bool changed);
     void arm();
@@ -52,7 +54,9 @@ private:
     std::chrono::seconds stable_time_;
     Handler on_change_;
     asio::steady_timer timer_;
-    std::optional<SteadyTime> settles_;  // when the first set is one
+    std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // started; what is posted asks it
+    bool following_ = false;                                      // follow_ports() is on its way
+    std::optional<SteadyTime> settles_;                           // when the first set is one
     bool settled_ = false;
     Subscription records_;
     Subscription links_;

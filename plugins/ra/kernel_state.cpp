@@ -120,7 +120,8 @@ void KernelState::put_address(const Link& link, const PortRecord& record, std::v
         if (found == nullptr || found->valid_lifetime) {
             if (placed_.contains(link.name))
                 drift.push_back({link.name, fmt::format("address {} missing or changed", address.to_string())});
-            result = renew(net_, link.name, LinkAddress{address, std::nullopt, std::nullopt});
+            const LinkAddress forever{address, std::nullopt, std::nullopt};
+            result = found == nullptr ? net_.put_address(link.name, forever, true) : renew(net_, link.name, forever);
         }
         if (result) placed_.insert(link.name);
     }

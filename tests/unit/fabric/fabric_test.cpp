@@ -100,6 +100,7 @@ TEST_F(FabricTest, ThePortsThatRaServesAreWatched) {
     EXPECT_TRUE(routes_.wanted.empty());
     store_.put({"ra-port", "swp7", R"({"index":7,"prefix":"2001:db8:b000:7::/64","active":true})"});
     store_.put({"ra-port", "swp8", R"({"index":8,"prefix":"2001:db8:b000:8::/64","active":false})"});
+    settle();
     EXPECT_EQ(routes_.wanted, std::set<std::string>{"swp7"});
 }
 
