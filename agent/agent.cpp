@@ -25,6 +25,7 @@
 #include "agent/core/host/root_commands.hpp"
 #include "agent/core/inventory/commands.hpp"
 #include "agent/core/inventory/inventory.hpp"
+#include "agent/core/inventory/lifecycle_service.hpp"
 #include "agent/core/shell/shell.hpp"
 #include "agent/core/store/secret_box.hpp"
 #include "agent/core/store/sqlite_store.hpp"
@@ -117,6 +118,7 @@ struct Agent::Parts {
     std::unique_ptr<PortRoutes> routes;
     std::unique_ptr<FrrAdapter> frr;
     std::unique_ptr<Inventory> inventory;
+    std::unique_ptr<LifecycleService> lifecycle;
     std::unique_ptr<ConfigManager> config;
     std::unique_ptr<Shell> shell;
     std::unique_ptr<PluginManager> plugins;
@@ -144,6 +146,7 @@ Result<void> Agent::Parts::open() {
     auto opened_inventory = Inventory::open({*store, *secrets, events, clock}, settings.artifact_directory);
     if (!opened_inventory) return fail(std::move(opened_inventory.error()));
     inventory = std::move(*opened_inventory);
+    lifecycle = std::make_unique<LifecycleService>(loop.get_executor(), *store, *inventory, events, clock);
     return {};
 }
 
@@ -239,6 +242,7 @@ Awaitable<void> Agent::Parts::serve_api(ApiAccessSettings next) {
 Awaitable<void> Agent::Parts::start() {
     auto served = serve_api(settings.api);
     co_await std::move(served);
+    lifecycle->start();
     co_await plugins->start(config->running());
     notify_ready(fmt::format("{} plugins", plugins->status().size()));
     log.info("ready", {{"version", kVersion}, {"hostname", settings.hostname}, {"api", settings.api_socket}});
@@ -266,6 +270,7 @@ Awaitable<void> Agent::Parts::shut_down() {
     watchdog_timer.cancel();
     co_await plugins->stop(deadline);
     co_await fabric->stop();
+    co_await lifecycle->stop();
     co_await api->stop(deadline);
     frr->stop();
     loop.stop();

@@ -4,7 +4,8 @@
 #include <optional>
 
 #include "agent/api/convert.hpp"
-#include "agent/api/mutation.hpp"
+#include "agent/api/lists.hpp"
+#include "agent/api/mutations.hpp"
 
 namespace nett {
 
@@ -77,24 +78,22 @@ grpc::ServerReadReactor<v1::UploadRequest>* ArtifactService::Upload(grpc::Callba
 grpc::ServerUnaryReactor* ArtifactService::PutArtifactSet(grpc::CallbackServerContext* context,
                                                           const v1::PutArtifactSetRequest* request,
                                                           v1::MutationReply* reply) {
-    return mutate(api_, context, request->reason(), reply, [this, request](By by) {
-        return inventory_.put_artifact_set(from_proto(request->set()), std::move(by));
-    });
+    return mutate(api_, context, inventory_, *request, &v1::Mutation::mutable_put_artifact_set, reply);
 }
 
 grpc::ServerUnaryReactor* ArtifactService::DeleteArtifactSet(grpc::CallbackServerContext* context,
                                                              const v1::NameRequest* request, v1::MutationReply* reply) {
-    return mutate(api_, context, request->reason(), reply,
-                  [this, request](By by) { return inventory_.delete_artifact_set(request->name(), std::move(by)); });
+    return mutate(api_, context, inventory_, *request, &v1::Mutation::mutable_delete_artifact_set, reply);
 }
 
 grpc::ServerUnaryReactor* ArtifactService::ListArtifactSets(grpc::CallbackServerContext* context,
                                                             const v1::ListRequest* request,
                                                             v1::ListArtifactSetsReply* reply) {
     return list(
-        api_, context, reply,
+        api_, context, inventory_.store(), list_limit(*request), reply,
         [this, request] { return inventory_.artifact_sets(request->after(), list_limit(*request)); },
-        [](v1::ListArtifactSetsReply& out, const auto& item) { *out.add_sets() = to_proto(item.value); });
+        [](v1::ListArtifactSetsReply& out, const auto& item) { *out.add_sets() = to_proto(item.value); },
+        [](const auto& item) { return item.value.name; });
 }
 
 }  // namespace nett

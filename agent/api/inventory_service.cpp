@@ -3,14 +3,13 @@
 #include <algorithm>
 
 #include "agent/api/convert.hpp"
-#include "agent/api/mutation.hpp"
+#include "agent/api/lists.hpp"
+#include "agent/api/mutations.hpp"
 #include "agent/api/tenant_scope.hpp"
 
 namespace nett {
 
 namespace {
-
-using Work = Awaitable<Result<Revision>>;
 
 // Of the change log at a time: what a slow watcher holds in memory. A transaction is never split, so it may be more by
 // kMaxRecordsPerCommit.
@@ -24,6 +23,7 @@ v1::Change to_proto(const Change& change) {
     out.set_deleted(!change.value);
     out.set_actor(change.actor);
     out.set_reason(change.reason);
+    if (change.value) out.set_value_json(public_text(*change.value));
     return out;
 }
 
@@ -77,55 +77,87 @@ private:
 
 }  // namespace
 
-// ---- Tenants ----
+// ---- Mutations: agent/api/mutations.cpp does them ----
 
 InventoryService::Unary* InventoryService::PutTenant(Context* context, const v1::PutTenantRequest* request,
                                                      v1::MutationReply* reply) {
-    return mutate(api_, context, request->reason(), reply, [this, request](By by) -> Work {
-        return inventory_.put_tenant(from_proto(request->tenant()), std::move(by));
-    });
+    return mutate(api_, context, inventory_, *request, &v1::Mutation::mutable_put_tenant, reply);
 }
 
 InventoryService::Unary* InventoryService::DeleteTenant(Context* context, const v1::NameRequest* request,
                                                         v1::MutationReply* reply) {
-    return mutate(api_, context, request->reason(), reply,
-                  [this, request](By by) -> Work { return inventory_.delete_tenant(request->name(), std::move(by)); });
+    return mutate(api_, context, inventory_, *request, &v1::Mutation::mutable_delete_tenant, reply);
 }
-
-InventoryService::Unary* InventoryService::ListTenants(Context* context, const v1::ListRequest* request,
-                                                       v1::ListTenantsReply* reply) {
-    return list(
-        api_, context, reply,
-        [this, request, caller = caller_of(api_, *context)] {
-            return read_visible(
-                request->after(), list_limit(*request),
-                [this, request](const std::string& after) { return inventory_.tenants(after, list_limit(*request)); },
-                [](const auto& item) { return item.value.name; },
-                [&](const auto& item) { return may_see(caller, item.value.name); });
-        },
-        [](v1::ListTenantsReply& out, const auto& item) { *out.add_tenants() = to_proto(item.value); });
-}
-
-// ---- Machines ----
 
 InventoryService::Unary* InventoryService::PutMachine(Context* context, const v1::PutMachineRequest* request,
                                                       v1::MutationReply* reply) {
-    const Caller caller = caller_of(api_, *context);
-    return mutate(api_, context, request->reason(), reply, [this, request, caller](By by) -> Work {
-        auto machine = from_proto(request->machine());
-        if (!machine) co_return fail(std::move(machine.error()));
-        NETT_CO_TRY(check_own_registration(inventory_, caller, *machine));
-        std::optional<std::string> config;
-        if (request->has_config()) config = request->config();
-        co_return co_await inventory_.put_machine(std::move(*machine), std::move(config), std::move(by));
-    });
+    return mutate(api_, context, inventory_, *request, &v1::Mutation::mutable_put_machine, reply);
 }
 
 InventoryService::Unary* InventoryService::DeleteMachine(Context* context, const v1::NameRequest* request,
                                                          v1::MutationReply* reply) {
-    return mutate(api_, context, request->reason(), reply,
-                  [this, request](By by) -> Work { return inventory_.delete_machine(request->name(), std::move(by)); });
+    return mutate(api_, context, inventory_, *request, &v1::Mutation::mutable_delete_machine, reply);
 }
+
+InventoryService::Unary* InventoryService::SetMachineState(Context* context, const v1::SetMachineStateRequest* request,
+                                                           v1::MutationReply* reply) {
+    return mutate(api_, context, inventory_, *request, &v1::Mutation::mutable_set_machine_state, reply);
+}
+
+InventoryService::Unary* InventoryService::SetMachineLock(Context* context, const v1::SetMachineLockRequest* request,
+                                                          v1::MutationReply* reply) {
+    return mutate(api_, context, inventory_, *request, &v1::Mutation::mutable_set_machine_lock, reply);
+}
+
+InventoryService::Unary* InventoryService::ReleaseMachine(Context* context, const v1::NameRequest* request,
+                                                          v1::MutationReply* reply) {
+    return mutate(api_, context, inventory_, *request, &v1::Mutation::mutable_release_machine, reply);
+}
+
+InventoryService::Unary* InventoryService::AcceptUnknownMachine(Context* context,
+                                                                const v1::AcceptUnknownMachineRequest* request,
+                                                                v1::MutationReply* reply) {
+    return mutate(api_, context, inventory_, *request, &v1::Mutation::mutable_accept_unknown_machine, reply);
+}
+
+InventoryService::Unary* InventoryService::PutProfile(Context* context, const v1::PutProfileRequest* request,
+                                                      v1::MutationReply* reply) {
+    return mutate(api_, context, inventory_, *request, &v1::Mutation::mutable_put_profile, reply);
+}
+
+InventoryService::Unary* InventoryService::DeleteProfile(Context* context, const v1::DeleteProfileRequest* request,
+                                                         v1::MutationReply* reply) {
+    return mutate(api_, context, inventory_, *request, &v1::Mutation::mutable_delete_profile, reply);
+}
+
+InventoryService::Unary* InventoryService::PutPrefixPool(Context* context, const v1::PutPrefixPoolRequest* request,
+                                                         v1::MutationReply* reply) {
+    return mutate(api_, context, inventory_, *request, &v1::Mutation::mutable_put_prefix_pool, reply);
+}
+
+InventoryService::Unary* InventoryService::DeletePrefixPool(Context* context, const v1::NameRequest* request,
+                                                            v1::MutationReply* reply) {
+    return mutate(api_, context, inventory_, *request, &v1::Mutation::mutable_delete_prefix_pool, reply);
+}
+
+InventoryService::Unary* InventoryService::PutBmc(Context* context, const v1::PutBmcRequest* request,
+                                                  v1::MutationReply* reply) {
+    return mutate(api_, context, inventory_, *request, &v1::Mutation::mutable_put_bmc, reply);
+}
+
+InventoryService::Unary* InventoryService::DeleteBmc(Context* context, const v1::NameRequest* request,
+                                                     v1::MutationReply* reply) {
+    return mutate(api_, context, inventory_, *request, &v1::Mutation::mutable_delete_bmc, reply);
+}
+
+InventoryService::Unary* InventoryService::ReportErased(Context* context, const v1::ReportErasedRequest* request,
+                                                        v1::MutationReply* reply) {
+    v1::Mutation mutation;
+    *mutation.mutable_report_erased() = *request;
+    return mutate(api_, context, inventory_, std::move(mutation), "", request->idempotency_key(), reply);
+}
+
+// ---- Reads ----
 
 InventoryService::Unary* InventoryService::GetMachine(Context* context, const v1::NameRequest* request,
                                                       v1::Machine* reply) {
@@ -138,10 +170,25 @@ InventoryService::Unary* InventoryService::GetMachine(Context* context, const v1
     });
 }
 
+InventoryService::Unary* InventoryService::ListTenants(Context* context, const v1::ListRequest* request,
+                                                       v1::ListTenantsReply* reply) {
+    return list(
+        api_, context, store_, list_limit(*request), reply,
+        [this, request, caller = caller_of(api_, *context)] {
+            return read_visible(
+                request->after(), list_limit(*request),
+                [this, request](const std::string& after) { return inventory_.tenants(after, list_limit(*request)); },
+                [](const auto& item) { return item.value.name; },
+                [&](const auto& item) { return may_see(caller, item.value.name); });
+        },
+        [](v1::ListTenantsReply& out, const auto& item) { *out.add_tenants() = to_proto(item.value); },
+        [](const auto& item) { return item.value.name; });
+}
+
 InventoryService::Unary* InventoryService::ListMachines(Context* context, const v1::ListRequest* request,
                                                         v1::ListMachinesReply* reply) {
     return list(
-        api_, context, reply,
+        api_, context, store_, list_limit(*request), reply,
         [this, request, caller = caller_of(api_, *context)] {
             return read_visible(
                 request->after(), list_limit(*request),
@@ -149,53 +196,142 @@ InventoryService::Unary* InventoryService::ListMachines(Context* context, const 
                 [](const auto& item) { return item.value.name; },
                 [&](const auto& item) { return may_see(caller, item.value.tenant); });
         },
-        [](v1::ListMachinesReply& out, const auto& item) {
-            *out.add_machines() = to_proto(item);
-        });
+        [](v1::ListMachinesReply& out, const auto& item) { *out.add_machines() = to_proto(item); },
+        [](const auto& item) { return item.value.name; });
 }
 
-InventoryService::Unary* InventoryService::SetMachineState(Context* context, const v1::SetMachineStateRequest* request,
-                                                           v1::MutationReply* reply) {
-    const Caller caller = caller_of(api_, *context);
-    return mutate(api_, context, request->reason(), reply, [this, request, caller](By by) -> Work {
-        NETT_CO_TRY(check_own_machine(inventory_, caller, request->name()));
-        auto state = from_proto(request->state());
-        if (!state) co_return fail(std::move(state.error()));
-        co_return co_await inventory_.set_machine_state(request->name(), *state, std::move(by));
-    });
+InventoryService::Unary* InventoryService::ListUnknownMachines(Context* context, const v1::ListRequest* request,
+                                                               v1::ListUnknownMachinesReply* reply) {
+    return list(
+        api_, context, store_, list_limit(*request), reply,
+        [this, request, caller = caller_of(api_, *context)] {
+            return read_visible(
+                request->after(), list_limit(*request),
+                [this, request](const std::string& after) {
+                    return inventory_.unknown_machines(after, list_limit(*request));
+                },
+                [](const auto& item) { return item.value.id; },
+                [&](const auto& item) { return may_see(caller, item.value.tenant); });
+        },
+        [](v1::ListUnknownMachinesReply& out, const auto& item) { *out.add_machines() = to_proto(item.value); },
+        [](const auto& item) { return item.value.id; });
 }
 
-InventoryService::Unary* InventoryService::SetMachineLock(Context* context, const v1::SetMachineLockRequest* request,
-                                                          v1::MutationReply* reply) {
-    const Caller caller = caller_of(api_, *context);
-    return mutate(api_, context, request->reason(), reply, [this, request, caller](By by) -> Work {
-        NETT_CO_TRY(check_own_machine(inventory_, caller, request->name()));
-        co_return co_await inventory_.set_machine_lock(request->name(), request->locked(), std::move(by));
-    });
+InventoryService::Unary* InventoryService::ListProfiles(Context* context, const v1::ListRequest* request,
+                                                        v1::ListProfilesReply* reply) {
+    return list(
+        api_, context, store_, list_limit(*request), reply,
+        [this, request, caller = caller_of(api_, *context)] {
+            return read_visible(
+                request->after(), list_limit(*request),
+                [this, request](const std::string& after) { return inventory_.profiles(after, list_limit(*request)); },
+                [](const auto& item) { return profile_key(item.value.tenant, item.value.name); },
+                [&](const auto& item) { return item.value.tenant.empty() || may_see(caller, item.value.tenant); });
+        },
+        [](v1::ListProfilesReply& out, const auto& item) { *out.add_profiles() = to_proto(item); },
+        [](const auto& item) { return profile_key(item.value.tenant, item.value.name); });
 }
 
-// ---- BMCs ----
-
-InventoryService::Unary* InventoryService::PutBmc(Context* context, const v1::PutBmcRequest* request,
-                                                  v1::MutationReply* reply) {
-    return mutate(api_, context, request->reason(), reply, [this, request](By by) -> Work {
-        std::optional<std::string> password;
-        if (request->has_password()) password = request->password();
-        return inventory_.put_bmc(from_proto(request->bmc()), std::move(password), std::move(by));
-    });
-}
-
-InventoryService::Unary* InventoryService::DeleteBmc(Context* context, const v1::NameRequest* request,
-                                                     v1::MutationReply* reply) {
-    return mutate(api_, context, request->reason(), reply,
-                  [this, request](By by) -> Work { return inventory_.delete_bmc(request->name(), std::move(by)); });
+InventoryService::Unary* InventoryService::ListPrefixPools(Context* context, const v1::ListRequest* request,
+                                                           v1::ListPrefixPoolsReply* reply) {
+    return list(
+        api_, context, store_, list_limit(*request), reply,
+        [this, request] { return inventory_.prefix_pools(request->after(), list_limit(*request)); },
+        [](v1::ListPrefixPoolsReply& out, const auto& item) { *out.add_pools() = to_proto(item); },
+        [](const auto& item) { return item.value.name; });
 }
 
 InventoryService::Unary* InventoryService::ListBmcs(Context* context, const v1::ListRequest* request,
                                                     v1::ListBmcsReply* reply) {
     return list(
-        api_, context, reply, [this, request] { return inventory_.bmcs(request->after(), list_limit(*request)); },
-        [](v1::ListBmcsReply& out, const auto& item) { *out.add_bmcs() = to_proto(item.value); });
+        api_, context, store_, list_limit(*request), reply,
+        [this, request] { return inventory_.bmcs(request->after(), list_limit(*request)); },
+        [](v1::ListBmcsReply& out, const auto& item) { *out.add_bmcs() = to_proto(item.value); },
+        [](const auto& item) { return item.value.name; });
+}
+
+InventoryService::Unary* InventoryService::ListAllocations(Context* context, const v1::ListAllocationsRequest* request,
+                                                           v1::ListAllocationsReply* reply) {
+    const auto limit = request->limit() == 0 ? kMaxListed : std::min<std::size_t>(request->limit(), kMaxListed);
+    return list(
+        api_, context, store_, limit, reply,
+        [this, request, limit] { return inventory_.allocations(request->pool(), request->after(), limit); },
+        [](v1::ListAllocationsReply& out, const auto& item) { *out.add_allocations() = to_proto(item.value); },
+        [](const auto& item) { return allocation_key(item.value.pool, item.value.machine); });
+}
+
+// ---- Plans ----
+
+namespace {
+
+// The lambdas refer to the messages.
+std::vector<Mutation> mutations_of(const google::protobuf::RepeatedPtrField<v1::Mutation>& messages,
+                                   const Caller& caller) {
+    std::vector<Mutation> out;
+    for (const auto& message : messages) {
+        out.emplace_back([&message, &caller](Inventory& inventory, By by) {
+            return run_mutation(inventory, caller, message, std::move(by));
+        });
+    }
+    return out;
+}
+
+v1::PlanReply to_proto(const Plan& plan) {
+    v1::PlanReply out;
+    for (const auto& change : plan.changes) {
+        auto* added = out.add_changes();
+        added->set_effect(change.before.empty()  ? v1::PlannedChange::EFFECT_ADD
+                          : change.after.empty() ? v1::PlannedChange::EFFECT_REMOVE
+                                                 : v1::PlannedChange::EFFECT_CHANGE);
+        added->set_kind(change.kind);
+        added->set_key(change.key);
+        added->set_before_json(change.before);
+        added->set_after_json(change.after);
+    }
+    for (const auto& refusal : plan.refusals) {
+        auto* added = out.add_refusals();
+        added->set_mutation(static_cast<std::uint32_t>(refusal.mutation));
+        added->set_code(to_status(refusal.error).error_code());
+        added->set_message(refusal.error.to_string());
+    }
+    return out;
+}
+
+}  // namespace
+
+InventoryService::Unary* InventoryService::Plan(Context* context, const v1::PlanRequest* request,
+                                                v1::PlanReply* reply) {
+    const Caller caller = caller_of(api_, *context);
+    return answer<v1::PlanReply>(api_, context, reply, [this, request, caller]() -> Awaitable<Result<v1::PlanReply>> {
+        By by{caller.actor, ""};
+        auto mutations = mutations_of(request->mutations(), caller);
+        const auto plan = co_await inventory_.plan(std::move(mutations), std::move(by));
+        if (!plan) co_return fail(plan.error());
+        co_return to_proto(*plan);
+    });
+}
+
+InventoryService::Unary* InventoryService::Apply(Context* context, const v1::ApplyRequest* request,
+                                                 v1::MutationReply* reply) {
+    const Caller caller = caller_of(api_, *context);
+    return answer<v1::MutationReply>(
+        api_, context, reply, [this, request, caller]() -> Awaitable<Result<v1::MutationReply>> {
+            By by{caller.actor, request->reason()};
+            auto mutations = mutations_of(request->mutations(), caller);
+            std::optional<OnceKey> once;
+            if (!request->idempotency_key().empty()) {
+                v1::ApplyRequest digested = *request;
+                for (auto& mutation : *digested.mutable_mutations()) {
+                    if (mutation.has_put_bmc()) mutation.mutable_put_bmc()->clear_password();
+                }
+                once = OnceKey{request->idempotency_key(), "/nett.v1.Inventory/Apply", digest_of(digested)};
+            }
+            const auto revision = co_await inventory_.apply_all(std::move(mutations), std::move(by), std::move(once));
+            if (!revision) co_return fail(revision.error());
+            v1::MutationReply out;
+            out.set_revision(*revision);
+            co_return out;
+        });
 }
 
 // ---- Watch ----

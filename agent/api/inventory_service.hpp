@@ -28,6 +28,27 @@ public:
     Unary* SetMachineLock(Context* context, const v1::SetMachineLockRequest* request,
                           v1::MutationReply* reply) override;
 
+    Unary* ReleaseMachine(Context* context, const v1::NameRequest* request, v1::MutationReply* reply) override;
+    Unary* ReportErased(Context* context, const v1::ReportErasedRequest* request, v1::MutationReply* reply) override;
+
+    Unary* ListUnknownMachines(Context* context, const v1::ListRequest* request,
+                               v1::ListUnknownMachinesReply* reply) override;
+    Unary* AcceptUnknownMachine(Context* context, const v1::AcceptUnknownMachineRequest* request,
+                                v1::MutationReply* reply) override;
+
+    Unary* PutProfile(Context* context, const v1::PutProfileRequest* request, v1::MutationReply* reply) override;
+    Unary* DeleteProfile(Context* context, const v1::DeleteProfileRequest* request, v1::MutationReply* reply) override;
+    Unary* ListProfiles(Context* context, const v1::ListRequest* request, v1::ListProfilesReply* reply) override;
+
+    Unary* PutPrefixPool(Context* context, const v1::PutPrefixPoolRequest* request, v1::MutationReply* reply) override;
+    Unary* DeletePrefixPool(Context* context, const v1::NameRequest* request, v1::MutationReply* reply) override;
+    Unary* ListPrefixPools(Context* context, const v1::ListRequest* request, v1::ListPrefixPoolsReply* reply) override;
+    Unary* ListAllocations(Context* context, const v1::ListAllocationsRequest* request,
+                           v1::ListAllocationsReply* reply) override;
+
+    Unary* Plan(Context* context, const v1::PlanRequest* request, v1::PlanReply* reply) override;
+    Unary* Apply(Context* context, const v1::ApplyRequest* request, v1::MutationReply* reply) override;
+
     Unary* PutBmc(Context* context, const v1::PutBmcRequest* request, v1::MutationReply* reply) override;
     Unary* DeleteBmc(Context* context, const v1::NameRequest* request, v1::MutationReply* reply) override;
     Unary* ListBmcs(Context* context, const v1::ListRequest* request, v1::ListBmcsReply* reply) override;

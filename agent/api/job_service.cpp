@@ -3,7 +3,8 @@
 #include <map>
 
 #include "agent/api/convert.hpp"
-#include "agent/api/mutation.hpp"
+#include "agent/api/lists.hpp"
+#include "agent/api/mutations.hpp"
 #include "agent/api/tenant_scope.hpp"
 
 namespace nett {
@@ -19,10 +20,28 @@ grpc::ServerUnaryReactor* JobService::CreateJob(grpc::CallbackServerContext* con
             co_return fail(Code::kPermissionDenied, "a job's parameters are set by an operator, not by a tenant");
         }
         std::map<std::string, std::string> parameters(request->parameters().begin(), request->parameters().end());
+        if (!request->idempotency_key().empty()) {
+            co_return co_await create_once(*request, std::move(parameters), std::move(by));
+        }
         auto job = co_await inventory_.create_job(request->type(), request->machine(), std::move(parameters), by);
         if (!job) co_return fail(std::move(job.error()));
         co_return to_proto(*job);
     });
+}
+
+Awaitable<Result<v1::Job>> JobService::create_once(const v1::CreateJobRequest& request,
+                                                   std::map<std::string, std::string> parameters, By by) {
+    OnceMutation work = [&](Inventory& draft, By who) -> Awaitable<Result<std::string>> {
+        auto job = co_await draft.create_job(request.type(), request.machine(), parameters, std::move(who));
+        if (!job) co_return fail(std::move(job.error()));
+        co_return job->id;
+    };
+    OnceKey key{request.idempotency_key(), "/nett.v1.Jobs/CreateJob", digest_of(request)};
+    const auto done = co_await inventory_.once(std::move(key), std::move(work), std::move(by));
+    if (!done) co_return fail(done.error());
+    auto job = inventory_.job(done->answer);
+    if (!job) co_return fail(std::move(job.error()));
+    co_return to_proto(job->value);
 }
 
 grpc::ServerUnaryReactor* JobService::GetJob(grpc::CallbackServerContext* context, const v1::JobRequest* request,
@@ -39,7 +58,7 @@ grpc::ServerUnaryReactor* JobService::GetJob(grpc::CallbackServerContext* contex
 grpc::ServerUnaryReactor* JobService::ListJobs(grpc::CallbackServerContext* context, const v1::ListRequest* request,
                                                v1::ListJobsReply* reply) {
     return list(
-        api_, context, reply,
+        api_, context, inventory_.store(), list_limit(*request), reply,
         [this, request, caller = caller_of(api_, *context)] {
             return read_visible(
                 request->after(), list_limit(*request),
@@ -47,16 +66,18 @@ grpc::ServerUnaryReactor* JobService::ListJobs(grpc::CallbackServerContext* cont
                 [](const auto& item) { return item.value.id; },
                 [&](const auto& item) { return may_see_job(inventory_, caller, item.value); });
         },
-        [](v1::ListJobsReply& out, const auto& item) { *out.add_jobs() = to_proto(item.value); });
+        [](v1::ListJobsReply& out, const auto& item) { *out.add_jobs() = to_proto(item.value); },
+        [](const auto& item) { return item.value.id; });
 }
 
 grpc::ServerUnaryReactor* JobService::CancelJob(grpc::CallbackServerContext* context, const v1::JobRequest* request,
                                                 v1::MutationReply* reply) {
-    const Caller caller = caller_of(api_, *context);
-    return mutate(api_, context, "", reply, [this, request, caller](By by) -> Awaitable<Result<Revision>> {
-        NETT_CO_TRY(check_own_job(inventory_, caller, request->id()));
-        co_return co_await inventory_.cancel_job(request->id(), std::move(by));
-    });
+    return mutate(api_, context, inventory_, *request, &v1::Mutation::mutable_cancel_job, reply);
+}
+
+grpc::ServerUnaryReactor* JobService::AcknowledgeJob(grpc::CallbackServerContext* context,
+                                                     const v1::JobRequest* request, v1::MutationReply* reply) {
+    return mutate(api_, context, inventory_, *request, &v1::Mutation::mutable_acknowledge_job, reply);
 }
 
 }  // namespace nett

@@ -1,6 +1,9 @@
 // nett.v1.Jobs over agent/core/inventory.
 #pragma once
 
+#include <map>
+#include <string>
+
 #include "agent/api/call.hpp"
 #include "agent/core/inventory/inventory.hpp"
 #include "nett.grpc.pb.h"
@@ -19,8 +22,13 @@ public:
                                        v1::ListJobsReply* reply) override;
     grpc::ServerUnaryReactor* CancelJob(grpc::CallbackServerContext* context, const v1::JobRequest* request,
                                         v1::MutationReply* reply) override;
+    grpc::ServerUnaryReactor* AcknowledgeJob(grpc::CallbackServerContext* context, const v1::JobRequest* request,
+                                             v1::MutationReply* reply) override;
 
 private:
+    Awaitable<Result<v1::Job>> create_once(const v1::CreateJobRequest& request,
+                                           std::map<std::string, std::string> parameters, By by);
+
     ApiContext api_;
     Inventory& inventory_;
 };

@@ -53,6 +53,8 @@ Result<void> check_own_registration(const Inventory& inventory, const Caller& ca
     }
     machine.bmc = kept.bmc;
     machine.ports = kept.ports;
+    // Prefixes are the fabric's: a tenant's machine keeps what an operator, a rule or a pool gave it.
+    machine.production = kept.production;
     return {};
 }
 

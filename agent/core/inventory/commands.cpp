@@ -1,6 +1,13 @@
 #include "agent/core/inventory/commands.hpp"
 
+#include <algorithm>
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <boost/json.hpp>
+
+#include "agent/sdk/strings.hpp"
 
 namespace nett {
 
@@ -23,6 +30,21 @@ Result<Output> table(const Result<std::vector<T>>& records, std::vector<Column> 
     return Output{std::move(rows), std::move(columns)};
 }
 
+// Every record, a page after the other, with turns for others in between.
+template <typename Read, typename Key>
+auto read_all(Read read, Key key) -> Awaitable<decltype(read(std::string()))> {
+    auto all = read(std::string());
+    auto size = all ? all->size() : 0;
+    while (all && size == kMaxListed) {
+        co_await asio::post(co_await asio::this_coro::executor, asio::use_awaitable);
+        auto page = read(key(all->back()));
+        if (!page) co_return page;
+        size = page->size();
+        std::move(page->begin(), page->end(), std::back_inserter(*all));
+    }
+    co_return all;
+}
+
 template <typename T>
 Result<Output> object(const Result<T>& record) {
     if (!record) return fail(record.error());
@@ -36,56 +58,145 @@ Result<Output> done(const Result<Revision>& revision, std::string text) {
 }
 
 Answer show_machines(Inventory& inventory) {
-    co_return table(inventory.machines(), {{"name", "Name"},
-                                           {"tenant", "Tenant"},
-                                           {"state", "State"},
-                                           {"uuid", "UUID"},
-                                           {"boots", "Boots"},
-                                           {"last_boot_time", "Last boot"},
-                                           {"artifact_set", "Artifact set"}});
+    const auto records = co_await read_all([&inventory](const std::string& after) { return inventory.machines(after); },
+                                           [](const auto& record) { return record.value.name; });
+    co_return table(records, {{"name", "Name"},
+                              {"tenant", "Tenant"},
+                              {"state", "State"},
+                              {"uuid", "UUID"},
+                              {"held", "Held"},
+                              {"boots", "Boots"},
+                              {"last_boot_time", "Last boot"},
+                              {"artifact_set", "Artifact set"}});
 }
 
 Answer show_tenants(Inventory& inventory) {
-    co_return table(inventory.tenants(), {{"name", "Name"},
-                                          {"common_names", "Common names"},
-                                          {"common_name_suffixes", "Suffixes"},
-                                          {"organizational_units", "Units"},
-                                          {"machine_quota", "Quota"}});
+    const auto records = co_await read_all([&inventory](const std::string& after) { return inventory.tenants(after); },
+                                           [](const auto& record) { return record.value.name; });
+    co_return table(records, {{"name", "Name"},
+                              {"common_names", "Common names"},
+                              {"common_name_suffixes", "Suffixes"},
+                              {"organizational_units", "Units"},
+                              {"machine_quota", "Quota"}});
 }
 
 Answer show_artifacts(Inventory& inventory) {
-    co_return table(inventory.artifact_sets(), {{"name", "Name"},
-                                                {"version", "Version"},
-                                                {"architecture", "Architecture"},
-                                                {"kernel", "Kernel"},
-                                                {"initramfs", "Initramfs"},
-                                                {"command_line", "Command line"}});
+    const auto records =
+        co_await read_all([&inventory](const std::string& after) { return inventory.artifact_sets(after); },
+                          [](const auto& record) { return record.value.name; });
+    co_return table(records, {{"name", "Name"},
+                              {"version", "Version"},
+                              {"architecture", "Architecture"},
+                              {"kernel", "Kernel"},
+                              {"initramfs", "Initramfs"},
+                              {"command_line", "Command line"}});
 }
 
 Answer show_jobs(Inventory& inventory) {
-    co_return table(inventory.jobs(), {{"id", "Job"},
-                                       {"type", "Type"},
-                                       {"machine", "Machine"},
-                                       {"state", "State"},
-                                       {"updated", "Updated"},
-                                       {"message", "Message"}});
+    const auto records = co_await read_all([&inventory](const std::string& after) { return inventory.jobs(after); },
+                                           [](const auto& record) { return record.value.id; });
+    co_return table(records, {{"id", "Job"},
+                              {"type", "Type"},
+                              {"machine", "Machine"},
+                              {"state", "State"},
+                              {"updated", "Updated"},
+                              {"message", "Message"}});
 }
 
 Answer show_bmc(Inventory& inventory) {
-    co_return table(inventory.bmcs(), {{"name", "Name"},
-                                       {"endpoint", "Endpoint"},
-                                       {"username", "User"},
-                                       {"system_path", "System"},
-                                       {"trust", "Trust"}});
+    const auto records = co_await read_all([&inventory](const std::string& after) { return inventory.bmcs(after); },
+                                           [](const auto& record) { return record.value.name; });
+    co_return table(records, {{"name", "Name"},
+                              {"endpoint", "Endpoint"},
+                              {"username", "User"},
+                              {"system_path", "System"},
+                              {"trust", "Trust"}});
 }
 
 Answer show_unknown_machines(Inventory& inventory) {
-    co_return table(inventory.unknown_machines(), {{"id", "Id"},
-                                                   {"tenant", "Tenant"},
-                                                   {"source", "Source"},
-                                                   {"requests", "Requests"},
-                                                   {"first_seen", "First seen"},
-                                                   {"last_seen", "Last seen"}});
+    const auto records =
+        co_await read_all([&inventory](const std::string& after) { return inventory.unknown_machines(after); },
+                          [](const auto& record) { return record.value.id; });
+    co_return table(records, {{"id", "Id"},
+                              {"tenant", "Tenant"},
+                              {"macs", "MAC addresses"},
+                              {"port", "Port"},
+                              {"source", "Source"},
+                              {"requests", "Requests"},
+                              {"first_seen", "First seen"},
+                              {"last_seen", "Last seen"}});
+}
+
+Answer show_profiles(Inventory& inventory) {
+    const auto records =
+        co_await read_all([&inventory](const std::string& after) { return inventory.profiles(after); },
+                          [](const auto& record) { return profile_key(record.value.tenant, record.value.name); });
+    co_return table(records, {{"name", "Name"},
+                              {"tenant", "Tenant"},
+                              {"artifact_set", "Artifact set"},
+                              {"rescue_set", "Rescue set"},
+                              {"erase_set", "Erase set"},
+                              {"confirm", "Confirmed by"},
+                              {"deadlines", "Deadlines (s)"}});
+}
+
+Answer show_pools(Inventory& inventory) {
+    const auto records =
+        co_await read_all([&inventory](const std::string& after) { return inventory.prefix_pools(after); },
+                          [](const auto& record) { return record.value.name; });
+    co_return table(records, {{"name", "Name"},
+                              {"tenant", "Tenant"},
+                              {"prefix", "Prefix"},
+                              {"length", "Length"},
+                              {"allocated", "Allocated"},
+                              {"capacity", "Capacity"}});
+}
+
+Answer show_allocations(Inventory& inventory) {
+    const auto records =
+        co_await read_all([&inventory](const std::string& after) { return inventory.allocations("", after); },
+                          [](const auto& record) { return allocation_key(record.value.pool, record.value.machine); });
+    co_return table(records, {{"prefix", "Prefix"}, {"machine", "Machine"}, {"pool", "Pool"}, {"since", "Since"}});
+}
+
+Answer release(Inventory& inventory, CommandCall call) {
+    const auto name = call.arg("name");
+    const auto revision = co_await inventory.release_machine(name, by(call));
+    co_return done(revision, fmt::format("machine {} is released", name));
+}
+
+Answer erased(Inventory& inventory, CommandCall call) {
+    const auto name = call.arg("name");
+    const auto revision = co_await inventory.report_erased(name, call.arg("proof"), by(call));
+    co_return done(revision, fmt::format("machine {} is erased; \"machine {} delete\" forgets it", name, name));
+}
+
+Answer delete_machine(Inventory& inventory, CommandCall call) {
+    const auto name = call.arg("name");
+    const auto revision = co_await inventory.delete_machine(name, by(call));
+    co_return done(revision, fmt::format("machine {} is forgotten", name));
+}
+
+Answer acknowledge(Inventory& inventory, CommandCall call) {
+    const auto id = call.arg("id");
+    const auto revision = co_await inventory.acknowledge_job(id, by(call));
+    co_return done(revision, fmt::format("job {} is seen to; its machine may have the next one", id));
+}
+
+Answer put_pool(Inventory& inventory, CommandCall call) {
+    const auto prefix = Prefix6::parse(call.arg("prefix"));
+    if (!prefix) co_return fail(prefix.error());
+    const auto length = parse_integer(call.arg("length"), 1, 128);
+    if (!length) co_return fail(length.error());
+    PrefixPool pool{call.arg("name"), "", *prefix, static_cast<unsigned>(*length)};
+    if (const auto tenant = call.args.find("tenant"); tenant != call.args.end()) pool.tenant = tenant->second;
+    const auto revision = co_await inventory.put_prefix_pool(std::move(pool), by(call));
+    co_return done(revision, fmt::format("pool {} is there", call.arg("name")));
+}
+
+Answer delete_pool(Inventory& inventory, CommandCall call) {
+    const auto revision = co_await inventory.delete_prefix_pool(call.arg("name"), by(call));
+    co_return done(revision, fmt::format("pool {} is gone", call.arg("name")));
 }
 
 Answer show_machine(Inventory& inventory, CommandCall call) {
@@ -168,6 +279,9 @@ void add_show_commands(std::vector<OpCommand>& commands, Inventory& inventory) {
     commands.push_back(show("show bmc", "Registered BMCs", inventory, show_bmc));
     commands.push_back(
         show("show unknown-machines", "Machines that asked and are not registered", inventory, show_unknown_machines));
+    commands.push_back(show("show profiles", "What machines of one sort have in common", inventory, show_profiles));
+    commands.push_back(show("show pools", "Pools of production prefixes", inventory, show_pools));
+    commands.push_back(show("show allocations", "Production prefixes given to machines", inventory, show_allocations));
     commands.push_back(action("show machine {name:word:@machines}", "All about one machine", Role::kViewer,
                               {{"show", "Show the state of the agent"}, {"machine", "A machine"}, {"name", "Its name"}},
                               [&inventory](CommandCall call) { return show_machine(inventory, std::move(call)); }));
@@ -186,7 +300,11 @@ void add_machine_commands(std::vector<OpCommand>& commands, Inventory& inventory
                                         {"id", "The UUID or MAC address that it asked with"},
                                         {"provision", "Boot it from the image through its BMC"},
                                         {"image-url", "Another image than the configured one"},
-                                        {"url", "http(s)://[ADDRESS]/….iso"}};
+                                        {"url", "http(s)://[ADDRESS]/….iso"},
+                                        {"release", "Lift its hold: it boots as its state says again"},
+                                        {"erased", "Its disks are erased"},
+                                        {"proof", "What shows it, in one line"},
+                                        {"delete", "Forget it"}};
     const auto add = [&](std::string pattern, std::string help, std::function<Answer(CommandCall)> run) {
         commands.push_back(action(std::move(pattern), std::move(help), Role::kOperator, tokens, std::move(run)));
     };
@@ -198,6 +316,12 @@ void add_machine_commands(std::vector<OpCommand>& commands, Inventory& inventory
         [&inventory](CommandCall call) { return set_lock(inventory, std::move(call), true); });
     add("machine {name:word:@machines} unlock", "Unlock a machine",
         [&inventory](CommandCall call) { return set_lock(inventory, std::move(call), false); });
+    add("machine {name:word:@machines} release", "Lift the hold of a boot loop or a deadline",
+        [&inventory](CommandCall call) { return release(inventory, std::move(call)); });
+    add("machine {name:word:@machines} erased {proof:text}", "Report that a machine in Decommission is erased",
+        [&inventory](CommandCall call) { return erased(inventory, std::move(call)); });
+    add("machine {name:word:@machines} delete", "Forget a machine",
+        [&inventory](CommandCall call) { return delete_machine(inventory, std::move(call)); });
     add("machine {name:word} accept {id:word:@unknown-machines}", "Register an unknown machine",
         [&inventory](CommandCall call) { return accept(inventory, std::move(call)); });
     for (const auto* pattern :
@@ -205,6 +329,23 @@ void add_machine_commands(std::vector<OpCommand>& commands, Inventory& inventory
         add(pattern, "Create a provision job",
             [&inventory](CommandCall call) { return provision(inventory, std::move(call)); });
     }
+}
+
+void add_pool_commands(std::vector<OpCommand>& commands, Inventory& inventory) {
+    const std::vector<TokenHelp> tokens{{"pool", "Change a pool of production prefixes"},
+                                        {"name", "Its name"},
+                                        {"prefix", "What it gives out of, e.g. 2001:db8:f::/48"},
+                                        {"length", "Length of what it gives out: 64, 128"},
+                                        {"tenant", "The only tenant whose machines get prefixes of it"},
+                                        {"delete", "Forget it"}};
+    for (const auto* pattern : {"pool {name:word} prefix {prefix:prefix6} length {length:int:1..128}",
+                                "pool {name:word} prefix {prefix:prefix6} length {length:int:1..128} tenant "
+                                "{tenant:word:@tenants}"}) {
+        commands.push_back(action(pattern, "Make or enlarge a pool", Role::kAdmin, tokens,
+                                  [&inventory](CommandCall call) { return put_pool(inventory, std::move(call)); }));
+    }
+    commands.push_back(action("pool {name:word:@pools} delete", "Forget a pool", Role::kAdmin, tokens,
+                              [&inventory](CommandCall call) { return delete_pool(inventory, std::move(call)); }));
 }
 
 }  // namespace
@@ -217,6 +358,11 @@ std::vector<OpCommand> inventory_commands(Inventory& inventory) {
         action("job {id:word:@jobs} cancel", "Stop a job", Role::kOperator,
                {{"job", "Change a job"}, {"id", "Its number"}, {"cancel", "Stop it and clean up behind it"}},
                [&inventory](CommandCall call) { return cancel(inventory, std::move(call)); }));
+    commands.push_back(
+        action("job {id:word:@jobs} acknowledge", "See to a job that waits for an operator", Role::kOperator,
+               {{"job", "Change a job"}, {"id", "Its number"}, {"acknowledge", "Its machine may have the next job"}},
+               [&inventory](CommandCall call) { return acknowledge(inventory, std::move(call)); }));
+    add_pool_commands(commands, inventory);
     return commands;
 }
 
@@ -229,6 +375,7 @@ std::map<std::string, std::function<std::vector<std::string>()>, std::less<>> in
             {"tenants", names(kTenantKind)},
             {"artifact-sets", names(kArtifactSetKind)},
             {"bmcs", names(kBmcKind)},
+            {"pools", names(kPrefixPoolKind)},
             {"unknown-machines", names(kUnknownMachineKind)},
             {"jobs", [&inventory] {
                  std::vector<std::string> ids;
@@ -249,7 +396,23 @@ json::object public_json(const MachineView& view) {
     for (const auto* member : {"boots", "last_boot_time", "last_boot_source", "last_boot_outcome"}) {
         object[member] = boots.at(member);
     }
+    object["held"] = view.value.hold.reason;
     return object;
+}
+
+json::object public_json(const Stored<Profile>& stored) {
+    return shown(stored);
+}
+
+json::object public_json(const PoolView& view) {
+    auto object = shown(view);
+    object["allocated"] = view.allocated;
+    object["capacity"] = view.capacity;
+    return object;
+}
+
+json::object public_json(const Stored<Allocation>& stored) {
+    return shown(stored);
 }
 
 json::object public_json(const Stored<UnknownMachine>& stored) {

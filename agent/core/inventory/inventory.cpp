@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <boost/json.hpp>
+
 #include "agent/core/inventory/validate.hpp"
 #include "agent/sdk/records.hpp"
 
@@ -63,6 +65,9 @@ Awaitable<Result<Revision>> Inventory::remove(std::string_view kind, std::string
 
 Awaitable<Result<Revision>> Inventory::put_tenant(Tenant tenant, By by) {
     NETT_CO_TRY(check_tenant(tenant));
+    auto rules = check_auto_enrol(std::move(tenant.auto_enrol));
+    if (!rules) co_return fail(std::move(rules.error()));
+    tenant.auto_enrol = std::move(*rules);
     const auto turn = co_await registrations_.lock();
     Build build = [this, &tenant]() -> Result<Transaction> {
         const auto all = read_records<Tenant>(store_, kTenantKind);
@@ -103,6 +108,17 @@ void Inventory::publish(std::string type, std::string subject, std::string messa
     event.message = std::move(message);
     event.fields = std::move(fields);
     events_.publish(std::move(event));
+}
+
+std::string public_text(const std::string& json_text) {
+    boost::json::error_code error;
+    auto value = boost::json::parse(json_text, error);
+    auto* object = error ? nullptr : value.if_object();
+    if (object == nullptr) return {};
+    for (auto member = object->begin(); member != object->end();) {
+        member = member->key().starts_with("sealed") ? object->stable_erase(member) : member + 1;
+    }
+    return boost::json::serialize(value);
 }
 
 Result<std::vector<Stored<Tenant>>> Inventory::tenants(const std::string& after, std::size_t limit) const {

@@ -49,6 +49,41 @@ Result<void> Inventory::check_identity(const Machine& machine) const {
     return {};
 }
 
+Result<void> Inventory::check_profile_of(const Machine& machine, Transaction& transaction) const {
+    if (machine.profile.empty()) return {};
+    for (const auto& tenant : {machine.tenant, std::string()}) {
+        const auto found = store_.get(kProfileKind, profile_key(tenant, machine.profile));
+        if (!found) return fail(found.error());
+        if (!*found) continue;
+        transaction.compares.push_back(unchanged(kProfileKind, (*found)->key, (*found)->revision));
+        return {};
+    }
+    return fail(Code::kNotFound, "no profile \"{}\" for tenant \"{}\"; see \"show profiles\"", machine.profile,
+                machine.tenant);
+}
+
+// A prefix that a pool or NetBox gave stays as long as the registration still wants it from there.
+Result<void> Inventory::check_production(Machine& machine, const std::optional<Stored<Machine>>& old,
+                                         Transaction& transaction) const {
+    const auto before = old ? old->value.production : ProductionPrefix{};
+    auto& wanted = machine.production;
+    if (wanted.mode == ProductionMode::kPool) NETT_TRY(check_pool(wanted.pool, machine.tenant, transaction));
+    const bool same = before.mode == wanted.mode && before.pool == wanted.pool;
+    if (same && wanted.mode != ProductionMode::kStatic) wanted.prefix = before.prefix;
+    if (!same && old) {
+        auto former = old->value;
+        release_prefix(former, transaction);
+    }
+    if (wanted.mode != ProductionMode::kStatic) return {};
+    for (const auto& [kind, index] : {std::pair(kMachineKind, kProductionIndex), {kAllocationKind, kPrefixIndex}}) {
+        const auto owner = store_.find(kind, index, wanted.prefix);
+        if (!owner) return fail(owner.error());
+        if (!*owner || (*owner)->key == machine.name || (*owner)->key.ends_with("/" + machine.name)) continue;
+        return fail(Code::kAlreadyExists, "{} is {} \"{}\"'s already", wanted.prefix, kind, (*owner)->key);
+    }
+    return {};
+}
+
 // What a registration does not carry comes from the record that is there, or starts anew. A config that is given is
 // sealed into the transaction.
 Result<void> Inventory::keep_runtime(Machine& machine, const std::optional<Stored<Machine>>& old,
@@ -86,15 +121,10 @@ Result<Transaction> Inventory::build_machine(const Machine& wanted, const std::o
     transaction.compares.push_back({std::string(kMachineKind), machine.name, *old ? (*old)->revision : 0});
     NETT_TRY(check_tenant_of(machine, !*old || (*old)->value.tenant != machine.tenant, transaction));
     NETT_TRY(check_identity(machine));
-    if (!machine.artifact_set.empty()) {
-        const auto set = store_.get(kArtifactSetKind, machine.artifact_set);
-        if (!set) return fail(set.error());
-        if (!*set) {
-            return fail(Code::kNotFound, "no artifact set \"{}\"; see \"show artifacts\"", machine.artifact_set);
-        }
-        transaction.compares.push_back({(*set)->kind, (*set)->key, (*set)->revision});
-    }
+    NETT_TRY(check_set(machine.artifact_set, transaction));
+    NETT_TRY(check_profile_of(machine, transaction));
     NETT_TRY(keep_runtime(machine, *old, config, transaction));
+    NETT_TRY(check_production(machine, *old, transaction));
     transaction.puts.push_back(put_of(machine));
     for (auto& id : ids_of(machine)) transaction.deletes.push_back({std::string(kUnknownMachineKind), std::move(id)});
     return transaction;
@@ -138,63 +168,28 @@ Awaitable<Result<Revision>> Inventory::delete_machine(std::string name, By by) {
     co_return committed;
 }
 
-Awaitable<Result<Revision>> Inventory::set_machine_state(std::string name, MachineState state, By by) {
-    std::vector<Event> events;
-    Build build = [this, &name, &events, &by, state]() -> Result<Transaction> {
-        auto found = machine(name);
-        if (!found) return fail(std::move(found.error()));
-        events.clear();
-        Transaction transaction;
-        if (found->value.state == state) return transaction;
-        const auto event = event_for(found->value.state, state);
-        if (!event) return fail(event.error());
-        const Cause cause{clock_.system_now(), by.actor, by.reason, false};
-        auto next = apply(found->value, *event, cause);
-        if (!next) return fail(std::move(next.error()));
-        if (*event == LifecycleEvent::kDecommission) release_prefix(*next, transaction);
-        transaction.compares.push_back(unchanged(kMachineKind, name, found->revision));
-        transaction.puts.push_back(put_of(*next));
-        events = lifecycle_events(found->value, *next, cause);
-        return transaction;
-    };
-    auto committed = co_await transact(by, "set machine state", std::move(build));
-    if (!committed) co_return committed;
-    for (auto& event : events) events_.publish(std::move(event));
-    co_return committed;
-}
-
-Awaitable<Result<Revision>> Inventory::set_machine_lock(std::string name, bool locked, By by) {
-    bool changed = false;
-    Build build = [this, &name, &changed, locked]() -> Result<Transaction> {
-        auto found = machine(name);
-        if (!found) return fail(std::move(found.error()));
-        Transaction transaction;
-        changed = found->value.locked != locked;
-        if (!changed) return transaction;
-        found->value.locked = locked;
-        transaction.compares.push_back({std::string(kMachineKind), name, found->revision});
-        transaction.puts.push_back(put_of(found->value));
-        return transaction;
-    };
-    auto committed = co_await transact(by, locked ? "lock machine" : "unlock machine", std::move(build));
-    if (committed && changed) publish("machine.lock", name, locked ? "locked" : "unlocked", by);
-    co_return committed;
+Result<Stored<UnknownMachine>> Inventory::unknown_machine(const std::string& id) const {
+    const auto parsed = parse_machine_id(id);
+    if (!parsed) return fail(parsed.error());
+    const auto key = parsed->uuid ? *parsed->uuid : parsed->mac.value_or("");
+    auto found = read_record<UnknownMachine>(store_, kUnknownMachineKind, key);
+    if (!found) return fail(std::move(found.error()));
+    if (!*found) return fail(Code::kNotFound, "no unknown machine {}; see \"show unknown-machines\"", id);
+    return std::move(**found);
 }
 
 Awaitable<Result<Revision>> Inventory::accept_unknown_machine(std::string id, std::string name, By by) {
-    const auto parsed = parse_machine_id(id);
-    if (!parsed) co_return fail(parsed.error());
-    const auto key = parsed->uuid ? *parsed->uuid : parsed->mac.value_or("");
-    const auto unknown = read_record<UnknownMachine>(store_, kUnknownMachineKind, key);
+    const auto unknown = unknown_machine(id);
     if (!unknown) co_return fail(unknown.error());
-    if (!*unknown) co_return fail(Code::kNotFound, "no unknown machine {}; see \"show unknown-machines\"", id);
-    const auto taken = read_record<Machine>(store_, kMachineKind, name);
+    const auto taken = store_.get(kMachineKind, name);
     if (!taken) co_return fail(taken.error());
     if (*taken) co_return fail(Code::kAlreadyExists, "machine \"{}\" is registered already; take another name", name);
+    const auto& seen = unknown->value;
+    const auto parsed = parse_machine_id(seen.id);
+    if (!parsed) co_return fail(parsed.error());
     Machine machine;
     machine.name = std::move(name);
-    machine.tenant = (*unknown)->value.tenant;
-    const auto& seen = (*unknown)->value;
+    machine.tenant = seen.tenant;
     machine.uuid = parsed->uuid.value_or(is_usable_uuid(seen.uuid) ? seen.uuid : "");
     machine.macs = seen.macs;
     if (parsed->mac) machine.macs.push_back(*parsed->mac);  // doubles go in check_machine()

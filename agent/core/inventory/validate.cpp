@@ -31,13 +31,6 @@ Result<void> check_subjects(std::string_view what, const std::vector<std::string
     return {};
 }
 
-Result<void> check_kernel_args(std::string_view what, std::string_view args) {
-    NETT_TRY(check_text(what, args, kMaxKernelArgs));
-    // iPXE expands ${…} in what it is served, the kernel does not.
-    if (args.find("${") == std::string_view::npos) return {};
-    return fail(Code::kInvalidArgument, "{} must not contain \"${{\": iPXE would expand it", what);
-}
-
 Result<void> canonicalize_identity(Machine& machine) {
     if (!machine.uuid.empty()) {
         auto uuid = canonical_uuid(machine.uuid);
@@ -81,6 +74,19 @@ Result<void> check_ports(const std::vector<PortBinding>& ports) {
         if (!seen.insert(binding.port).second)
             return fail(Code::kInvalidArgument, "port {} is there twice", binding.port);
     }
+    return {};
+}
+
+Result<void> check_production(ProductionPrefix& production) {
+    if (production.mode != ProductionMode::kPool) production.pool.clear();
+    if (production.mode == ProductionMode::kPool) NETT_TRY(check_name("prefix pool", production.pool));
+    if (production.mode != ProductionMode::kStatic) {
+        production.prefix.clear();  // not a registration's to say
+        return {};
+    }
+    const auto prefix = Prefix6::parse(production.prefix);
+    if (!prefix) return fail(Error(prefix.error()).in("production prefix"));
+    production.prefix = prefix->to_string();
     return {};
 }
 
@@ -133,6 +139,13 @@ Result<void> check_text(std::string_view what, std::string_view text, std::size_
     return fail(Code::kInvalidArgument, "{} must be printable ASCII on one line", what);
 }
 
+Result<void> check_kernel_args(std::string_view what, std::string_view args) {
+    NETT_TRY(check_text(what, args, kMaxKernelArgs));
+    // iPXE expands ${…} in what it is served, the kernel does not.
+    if (args.find("${") == std::string_view::npos) return {};
+    return fail(Code::kInvalidArgument, "{} must not contain \"${{\": iPXE would expand it", what);
+}
+
 Result<std::string> canonical_sha256(std::string_view text) {
     std::string digits = to_lower(text);
     std::erase(digits, ':');  // as OpenSSL prints fingerprints
@@ -164,6 +177,8 @@ Result<Machine> check_machine(Machine machine) {
     if (!machine.artifact_set.empty()) NETT_TRY(check_name("artifact set", machine.artifact_set));
     if (!machine.bmc.empty()) NETT_TRY(check_name("BMC", machine.bmc));
     NETT_TRY(check_ports(machine.ports));
+    if (!machine.profile.empty()) NETT_TRY(check_name("profile", machine.profile));
+    NETT_TRY(check_production(machine.production));
     return machine;
 }
 

@@ -39,6 +39,8 @@ TEST_F(ApiTest, MachineMakesTheRoundTrip) {
     port.set_port("tor-a/swp7");
     port.set_prefix("2001:db8:b000:6::/64");
     machine.set_bmc("node-1");
+    machine.mutable_production()->set_mode(v1::PRODUCTION_MODE_STATIC);
+    machine.mutable_production()->set_prefix("2001:db8:f::/64");
     const std::string config("machine:\n\0\xff", 11);
     request.set_config(config);
     v1::MutationReply reply;

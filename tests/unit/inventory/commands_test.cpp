@@ -30,7 +30,7 @@ TEST_F(InventoryCommandsTest, ShowMachinesIsATable) {
     const auto output = call("show machines").value();
     std::string titles;
     for (const auto& column : output.columns) titles += column.title + "|";
-    EXPECT_EQ(titles, "Name|Tenant|State|UUID|Boots|Last boot|Artifact set|");
+    EXPECT_EQ(titles, "Name|Tenant|State|UUID|Held|Boots|Last boot|Artifact set|");
     const auto& row = output.data.as_array().at(0).as_object();
     for (const auto& column : output.columns) EXPECT_TRUE(row.contains(column.key)) << column.key;
     EXPECT_EQ(row.at("name"), "node-1");
