@@ -6,7 +6,6 @@ import hashlib
 import http.client
 import os
 import secrets
-import signal
 import socket
 import ssl
 import subprocess
@@ -160,7 +159,6 @@ def test_a_new_certificate_is_the_media_listeners_too(media):
 
     before = fingerprint()
     media.agent.builder("pki", "server", media.agent.folder, "--server-address", "::1")
-    media.agent.process.signal(signal.SIGHUP)
     wait.until("new connections get the new certificate", lambda: fingerprint() != before, within=10, every=0.2)
     assert media.curl(media.good, "-r", "0-9", scheme="https") == (206, IMAGE[:10])
 
