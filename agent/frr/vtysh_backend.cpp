@@ -1,5 +1,5 @@
 // FRR through vtysh, for switches where the gRPC module cannot be added (stock SONiC, Cumulus). Rules:
-//  - One batch is one vtysh -f, which mgmtd commits as a whole: 512 ports in 0.6 s instead of a commit a line.
+//  - One batch is one vtysh -f, which mgmtd commits as a whole: 512 ports in 1.4 s instead of a commit a line.
 //  - Only the daemon in question is asked (-d): another one that hangs does not hold this one up.
 //  - The exit status is 0 when a daemon refuses a batch; its words on the standard output tell.
 #include "agent/frr/backend.hpp"
