@@ -94,13 +94,13 @@ Result<std::vector<std::string>> Service::usable_ports(const Settings& settings,
         return it != known.end() && it->second.active;
     };
     auto ports = matching_ports(settings, candidates(known));
-    auto fabric = fabric_ports_among(bgp_, ports);
+    auto fabric = settings.machine_bgp ? std::vector<std::string>() : fabric_ports_among(bgp_, ports);
     std::erase_if(fabric, in_force);
     if (cause == Cause::kCommit && !fabric.empty()) {
         return fail(
             Code::kFailedPrecondition,
             "{} is a port of the fabric (bgpd has a BGP unnumbered neighbour there): hosts would take it for a way "
-            "out; exclude it, as in \"ports swp1-48,!{}\"",
+            "out; exclude it, as in \"ports swp1-48,!{}\", or say \"machine-bgp\" when machines peer on their ports",
             fmt::join(fabric, ", "), fabric[0]);
     }
     std::erase_if(

@@ -92,7 +92,7 @@ void Service::report_fabric() {
     for (const auto& [name, record] : records_) {
         if (record.active) ports.push_back(name);
     }
-    auto wrong = fabric_ports_among(bgp_, ports);
+    auto wrong = settings_.machine_bgp ? std::vector<std::string>() : fabric_ports_among(bgp_, ports);
     auto found = settings_.aggregate ? overlaps(bgp_, *settings_.aggregate) : std::vector<std::string>();
     if (!found.empty()) {
         fabric.state = HealthState::kFailed;

@@ -38,6 +38,9 @@ std::vector<ConfigCommand> config_commands() {
                 {{"range", "swp1-48,swp50 or Ethernet0-188 step 4"}}, {"range"}),
         command("port {name:word:@interfaces} prefix {prefix:prefix6}", "Gives a port a prefix of your choice",
                 {{"name", "The port"}, {"prefix", "A /64 that no other port has"}}, {"name"}),
+        command("machine-bgp",
+                "Machines peer with this switch on their ports: BGP unnumbered there is no sign of the fabric", {}, {},
+                "a port with a BGP unnumbered neighbour is refused"),
         command("interval {seconds:int:1..1800}", "Longest time between two advertisements", {{"seconds", "Seconds"}},
                 {}, "10"),
         command("router-lifetime {seconds:int:1..9000}", "How long hosts keep this switch as default router",
@@ -63,6 +66,7 @@ std::vector<ConfigCommand> config_commands() {
 
 Settings settings_of(const ConfigNode& node) {
     Settings settings;
+    settings.machine_bgp = node.has("machine-bgp");
     if (const ConfigEntry* entry = node.find("aggregate")) settings.aggregate = entry->prefix("prefix");
     for (const ConfigEntry* entry : node.all("ports")) settings.ranges.push_back(entry->arg("range"));
     for (const ConfigEntry* entry : node.all("port prefix")) {

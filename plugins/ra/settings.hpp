@@ -20,6 +20,7 @@ inline constexpr unsigned kPortPrefixLength = 64;
 enum class Mode { kL3Port, kBridge };
 
 struct Settings {
+    bool machine_bgp = false;  // a BGP unnumbered neighbour on a port is a machine, and no sign of the fabric
     Mode mode = Mode::kL3Port;
     bool withdraw_on_stop = false;
     std::optional<Prefix6> aggregate;

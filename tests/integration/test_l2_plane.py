@@ -57,6 +57,7 @@ def gateway_config():
     """The metadata host's configuration and a switch's in one."""
     return agent.meta_config("gateway") + f"""plugin ra
  port eth0 prefix {PLANE}
+ machine-bgp
 !
 """
 

@@ -299,6 +299,12 @@ TEST_F(RaService, RefusesAFabricPort) {
     start(" aggregate 2001:db8:b000::/56\n ports swp1-9,!swp2\n");
 }
 
+TEST_F(RaService, APortThatMachinesPeerOnIsNoFabricPort) {
+    frr_.shows["show bgp summary"] = kSummary;
+    start(std::string(kConfig) + " machine-bgp\n");
+    EXPECT_EQ(HealthState::kOk, health_.state("ra", "fabric"));
+}
+
 TEST_F(RaService, RefusesAnAggregateThatAnotherSwitchAnnounces) {
     frr_.shows[kRoutesCommand] = kOther;
     frr_.shows["show bgp summary"] = kSummary;
