@@ -50,7 +50,8 @@ std::map<std::string, std::string, std::less<>> facts_of(const Machine& machine,
 }
 
 // The token of this boot: its record, and the end of the last one.
-Result<void> add_token(const Machine& machine, const BootAsk& ask, BootScriptInput& input, BootPlan& plan) {
+Result<void> add_token(const Store& store, const Machine& machine, const BootAsk& ask, BootScriptInput& input,
+                       BootPlan& plan) {
     if (ask.settings.token_port == 0) {
         return fail(Code::kFailedPrecondition,
                     "config delivery \"token\" needs a listener of its own; set \"token-listen [ADDRESS]:PORT\" in "
@@ -68,6 +69,13 @@ Result<void> add_token(const Machine& machine, const BootAsk& ask, BootScriptInp
     plan.transaction.puts.push_back(put_of(token));
     if (!ask.superseded_token.empty()) {
         plan.transaction.deletes.push_back({std::string(kBootTokenKind), ask.superseded_token});
+    }
+    // Every new token takes some that have expired with it, so that they do not pile up.
+    auto oldest = decode_records<BootToken>(store.scan(kBootTokenKind, kExpiryIndex, "", "", kExpiredTokensAtOnce));
+    if (!oldest) return fail(std::move(oldest.error()));
+    for (const auto& one : *oldest) {
+        if (one.value.expires > ask.now || one.value.token_sha256 == ask.superseded_token) continue;
+        plan.transaction.deletes.push_back({std::string(kBootTokenKind), one.value.token_sha256});
     }
     return {};
 }
@@ -168,7 +176,7 @@ Result<BootPlan> plan_boot(const Store& store, const Artifacts& artifacts, const
     const auto text = profile->templates.find(std::string(to_string(plan.kind)));
     if (text != profile->templates.end()) input.text = text->second;
     if (serves_config(machine) && input.delivery == ConfigDelivery::kToken) {
-        NETT_TRY(add_token(plan.after, ask, input, plan));
+        NETT_TRY(add_token(store, plan.after, ask, input, plan));
     }
     auto script = ask.peer.homelab ? render_homelab_boot(input, *ask.peer.homelab) : render_boot_script(input);
     if (!script) return fail(std::move(script.error()));

@@ -40,6 +40,8 @@ inline constexpr int kDefaultFetchTimeoutMs = 15000;
 // A boot token: 256 bits, in hex on the kernel command line. Good for as long as an installer may take to come up.
 inline constexpr std::size_t kTokenBytes = 32;
 inline constexpr int kDefaultTokenLifetimeSeconds = 900;
+inline constexpr int kMaxTokenLifetimeSeconds = 86400;
+inline constexpr std::size_t kExpiredTokensAtOnce = 8;
 
 // Unknown machines: kept per tenant, so that one tenant's requests do not push out another's.
 inline constexpr std::size_t kMaxUnknownPerTenant = 256;

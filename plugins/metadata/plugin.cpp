@@ -40,6 +40,7 @@ public:
     Awaitable<Result<void>> start(const ConfigNode& config) override {
         auto parts = std::make_unique<Parts>(host_);
         NETT_CO_TRY(parts->tenants.start(host_.store));
+        NETT_CO_TRY(parts->service.start());
         const auto settings = settings_of(config);
         auto side = parts->side.start();
         auto applied = side ? apply(*parts, settings) : std::move(side);

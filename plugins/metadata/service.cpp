@@ -13,7 +13,7 @@ Service::Service(ServiceEnvironment environment, const TenantCache& tenants, Rec
       artifacts_(artifacts),
       images_(kSquashfsCacheBytes),
       recent_sets_(kMaxRecentBoots, kRecentBootAge),
-      last_tokens_(kMaxRecentBoots, kRecentBootAge),
+      last_tokens_(kMaxRecentBoots, std::chrono::seconds(kMaxTokenLifetimeSeconds)),
       last_reports_(kMaxRecentBoots, kRecordInterval) {}
 
 void Service::set_settings(ServiceSettings settings) {

@@ -43,6 +43,8 @@ public:
     // Tenants, recorder and artifacts outlive the service.
     Service(ServiceEnvironment environment, const TenantCache& tenants, Recorder& recorder, Artifacts& artifacts);
 
+    // Before the first request. Reads the tokens that are good still.
+    Result<void> start();
     void set_settings(ServiceSettings settings);
     Awaitable<Response> handle(Request request, const Peer& peer, Conversation& conversation);
     // Of the token listener, whose clients show no certificate: a token's config and nothing else.
@@ -57,7 +59,7 @@ private:
     Awaitable<Found> find_or_enrol(AskedId asked, Method method, const Peer& peer, std::string tenant);
     // The plan, with all of it durable that has to be; decided again when the machine was changed meanwhile.
     Awaitable<Result<BootPlan>> decide(FoundMachine& found, Method method, const Peer& peer);
-    // Before deciding: what it would boot is verified.
+    // What it would boot is verified, where that was not done yet.
     Awaitable<Result<void>> prepare(const Machine& machine);
     // Log and events of what a boot request came to.
     void report_boot(const FoundMachine& found, const BootPlan& plan, const Peer& peer);

@@ -1,4 +1,5 @@
 // Service: /v1/boot.
+#include <map>
 #include <utility>
 
 #include <openssl/rand.h>
@@ -101,14 +102,18 @@ Awaitable<Result<void>> Service::prepare(const Machine& machine) {
 
 Awaitable<Result<BootPlan>> Service::decide(FoundMachine& found, Method method, const Peer& peer) {
     const auto settings = settings_.load();
+    bool prepared = false;
     for (int attempt = 0; attempt < kMaxUpdateAttempts; ++attempt) {
-        auto prepared = co_await prepare(found.machine);
-        if (!prepared) co_return fail(std::move(prepared.error()));
         auto token = new_token();
         if (!token) co_return fail(std::move(token.error()));
         const auto superseded = last_tokens_.get(found.key, host_.clock.steady_now());
         const BootAsk ask{peer, *settings, host_.clock.system_now(), std::move(*token), superseded.value_or("")};
         auto plan = plan_boot(host_.store, artifacts_, found, ask);
+        if (!plan && plan.error().code == Code::kUnavailable && !std::exchange(prepared, true)) {
+            auto done = co_await prepare(found.machine);
+            if (!done) co_return fail(std::move(done.error()));
+            continue;
+        }
         if (!plan || method != Method::kGet || !plan->is_durable_first()) co_return plan;
         auto committed = co_await host_.store.commit(std::move(plan->transaction));
         if (committed) {
@@ -128,6 +133,21 @@ Awaitable<Result<BootPlan>> Service::decide(FoundMachine& found, Method method, 
         found.revision = (*now)->revision;
     }
     co_return fail(Code::kUnavailable, "the machine is being changed by others all the time");
+}
+
+// Tokens of an earlier run of the agent, so that a new script revokes them as well.
+Result<void> Service::start() {
+    auto tokens = read_records<BootToken>(host_.store, kBootTokenKind);
+    if (!tokens) return fail(std::move(tokens.error()));
+    std::map<std::string, const BootToken*> latest;
+    for (const auto& one : *tokens) {
+        const auto [entry, fresh] = latest.try_emplace(one.value.machine, &one.value);
+        if (!fresh && one.value.expires > entry->second->expires) entry->second = &one.value;
+    }
+    for (const auto& [machine, token] : latest) {
+        last_tokens_.note(machine, token->token_sha256, host_.clock.steady_now());
+    }
+    return {};
 }
 
 void Service::report_boot(const FoundMachine& found, const BootPlan& plan, const Peer& peer) {

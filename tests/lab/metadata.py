@@ -25,14 +25,14 @@ class MetadataAgent:
     def __init__(self, build, folder, more="", address="::1", port=None, namespace=""):
         self.folder, self._build, self.address = folder, build, address
         self.port = port or free_port()
-        self._socket = folder / "s"
+        self.socket = folder / "s"
         self._namespace = namespace
         self.process = None
         self.tool("pki", "init", folder, "--server-address", address)
         (folder / "nett.conf").write_text(f"""state file {folder}/state.db
 secret-key file {folder}/secret.key
 artifacts directory {folder}/artifacts
-api socket {self._socket}
+api socket {self.socket}
 !
 plugin metadata
  listen [{address}]:{self.port}
@@ -70,16 +70,16 @@ plugin metadata
         self.tool("machine", "add", name, "--tenant", tenant, "--artifact-set", artifact_set, "--config", path, *more)
 
     def tool(self, *words):
-        done = subprocess.run([self._build.program("talos-fabric-builder"), "--server", f"unix:{self._socket}", *map(str, words)],
+        done = subprocess.run([self._build.program("talos-fabric-builder"), "--server", f"unix:{self.socket}", *map(str, words)],
                               capture_output=True, text=True, timeout=30, check=False)
         assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
 
     def shell(self, command):
-        return subprocess.run([self._build.program("nettsh"), "--socket", self._socket, "-c", command], capture_output=True, text=True,
+        return subprocess.run([self._build.program("nettsh"), "--socket", self.socket, "-c", command], capture_output=True, text=True,
                               timeout=30, check=True).stdout
 
     def show(self, command):
-        done = subprocess.run([self._build.program("nettsh"), "--socket", self._socket, "--json", "-c", command],
+        done = subprocess.run([self._build.program("nettsh"), "--socket", self.socket, "--json", "-c", command],
                               capture_output=True, text=True, timeout=30, check=True)
         return json.loads(done.stdout)
 
@@ -90,6 +90,10 @@ plugin metadata
         """(state, scope) of one of the plugin's conditions."""
         found = [one for one in self.show("show health") if (one["component"], one["name"]) == ("metadata", name)]
         return (found[0]["state"], found[0]["scope"]) if found else None
+
+    def path(self, _):
+        """As a node of the lab has it, for api.Api: the agent's socket."""
+        return self.socket
 
     def reload(self):
         self.process.signal(signal.SIGHUP)

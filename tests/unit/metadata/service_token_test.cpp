@@ -99,6 +99,17 @@ TEST_F(BootTokens, EndWithTimeWithTheNextScriptAndWithTheInstallation) {
     EXPECT_EQ(redeem(target).status, 404U);
 }
 
+TEST_F(BootTokens, OfAnEarlierRunAreRevokedByTheNextScript) {
+    const auto first = boot_target();
+    Service restarted{{store, secrets_, events_, clock_}, tenants_, recorder_, artifacts_};
+    restarted.set_settings(settings_);
+    ASSERT_TRUE(restarted.start());
+    const auto script = run(context_, restarted.handle({Method::kGet, std::string("/v1/boot/") + kUuid},
+                                                       peer_of("a.boot.example"), conversation_));
+    EXPECT_EQ(redeem(first).status, 404U);
+    EXPECT_EQ(redeem(target_of(script.body)).status, 200U);
+}
+
 TEST_F(BootTokens, AreOfOneMachineAndItsPorts) {
     auto machine = token_node();
     machine.ports = {{"tor-a/swp7", Prefix6::parse("2001:db8:b000:7::/64").value()}};
@@ -126,6 +137,21 @@ TEST_F(BootTokens, OpenNothingElse) {
         EXPECT_EQ(answer.body, nothing.body);
     }
     EXPECT_EQ(get(target).status, 404U) << "not where a certificate is needed";
+}
+
+TEST_F(BootTokens, ThatHaveExpiredAreForgotten) {
+    for (int i = 0; i < 3; ++i) {
+        auto machine = token_node();
+        machine.name = "node-" + std::to_string(i + 2);
+        machine.uuid = "5c4c4544-0042-3510-8051-b7c04f4d000" + std::to_string(i);
+        machine.macs.clear();
+        enrol(machine);
+        EXPECT_EQ(get("/v1/boot/" + machine.uuid).status, 200U);
+    }
+    EXPECT_EQ(store.list(kBootTokenKind).value().size(), 3U);
+    clock_.advance(std::chrono::minutes(16));
+    boot();
+    EXPECT_EQ(store.list(kBootTokenKind).value().size(), 1U);
 }
 
 TEST_F(BootTokens, AnEmbeddedMachineHasNone) {
