@@ -39,13 +39,19 @@ class Bench:
     def __init__(self, arguments, folder):
         self.rounds, self.seconds = arguments.rounds, arguments.seconds
         self.load = Load(arguments.build / "bench/metadata/load", folder)
-        self.nett = servers.Nett(arguments.build, arguments.tools or arguments.build, folder, ARTIFACT)
-        self.nginx = servers.Nginx(folder, self.nett.script(), self.nett.artifact)
+        self.nett = servers.Nett(arguments.build, arguments.tools or arguments.build, folder)
+        self.nginx = None
         self.rows, self.result = [], {}
+
+    def start(self):
+        self.nett.start()
+        self.nett.register(ARTIFACT)
+        self.nginx = servers.Nginx(self.nett.folder, self.nett.script(), self.nett.artifact)
 
     def stop(self):
         self.nett.stop()
-        self.nginx.stop()
+        if self.nginx:
+            self.nginx.stop()
 
     def row(self, name, nett, nginx, ratio, unit):
         self.rows.append((name, nett, nginx, ratio, unit))
@@ -138,9 +144,11 @@ def main():
     if arguments.build is None:
         arguments.build = SOURCE / "build" / "bench"
         build(arguments.build)
+    arguments.build = arguments.build.resolve()
     with tempfile.TemporaryDirectory(prefix="nett-bench-") as folder:
         bench = Bench(arguments, pathlib.Path(folder))
         try:
+            bench.start()
             print(f"{'':34} {'nett':>12} {'nginx':>12} {'ratio':>7}")
             for name in arguments.only:
                 getattr(bench, name)()

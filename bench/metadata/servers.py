@@ -60,12 +60,11 @@ class Server:
 class Nett(Server):
     name = "nett"
 
-    def __init__(self, build, tools, folder, artifact_size):
+    def __init__(self, build, tools, folder):
         self.folder, self._build, self._tools = folder, build, tools
         self.port = free_port()
         self.boot_path = "/v1/boot/" + UUID.format(0)
         self.artifact = folder / "vmlinuz"
-        self.artifact.write_bytes(os.urandom(artifact_size))
         (folder / "plugins").mkdir()
         (folder / "plugins" / "nett-metadata.so").symlink_to(build / "plugins/metadata/nett-metadata.so")
         self._tool("pki", "init", folder, "--server-address", "::1")
@@ -87,16 +86,20 @@ plugin metadata
 !
 """, encoding="utf-8")
         self._process = None
-        self._start()
+
+    def register(self, artifact_size):
+        """A tenant, a set whose kernel has that size, and a machine that is told to boot it."""
+        folder = self.folder
+        self.artifact.write_bytes(os.urandom(artifact_size))
         (folder / "initramfs.xz").write_bytes(b"i" * 4096)
         (folder / "config.yaml").write_text("version: v1alpha1\n", encoding="utf-8")
         self._tool("tenant", "add", "t", "--common-name", "t.boot.example")
         self._tool("artifact", "import", "s", "--version", "v1", "--kernel", self.artifact, "--initramfs", folder / "initramfs.xz",
-                   "--command-line", "console=ttyS0 talos.platform=metal slab_nomerge pti=on")
+                   "--command-line", "console=ttyS0 slab_nomerge pti=on")
         self._tool("machine", "add", NAME, "--tenant", "t", "--uuid", UUID.format(0), "--mac", MAC.format(0, 0, 0), "--artifact-set", "s",
                    "--config", folder / "config.yaml")
         # Maintenance: a script each time, from the same state, and no breaker of boot loops.
-        self._tool("machine", "maintenance", NAME)
+        self._tool("machine", "state", NAME, "maintenance")
 
     def _tool(self, *words):
         done = subprocess.run([self._tools / "builder/talos-fabric-builder", "--server", f"unix:{self.folder}/s", *map(str, words)],
@@ -104,7 +107,7 @@ plugin metadata
         if done.returncode != 0:
             raise RuntimeError(f"{words}: {done.stdout}{done.stderr}")
 
-    def _start(self):
+    def start(self):
         with open(self.folder / "nettd.log", "ab") as log:
             self._process = subprocess.Popen([self._build / "agent/nettd", "--config", self.folder / "nett.conf", "--plugin-dir",
                                               self.folder / "plugins"], stdout=log, stderr=log)
@@ -114,8 +117,9 @@ plugin metadata
             raise RuntimeError((self.folder / "nettd.log").read_text(encoding="utf-8")[-2000:]) from error
 
     def stop(self):
-        self._process.terminate()
-        self._process.wait(30)
+        if self._process:
+            self._process.terminate()
+            self._process.wait(30)
 
     def processes(self):
         return [self._process.pid]
@@ -130,7 +134,7 @@ plugin metadata
         connection.request("GET", self.boot_path)
         reply = connection.getresponse()
         body = reply.read()
-        assert reply.status == 200, (reply.status, body)
+        assert reply.status == 200, (reply.status, body, (self.folder / "nettd.log").read_text(encoding="utf-8")[-2000:])
         return body
 
     def fill(self, count):
@@ -143,7 +147,7 @@ plugin metadata
                 marks = ",".join("?" * len(originals[0]))
                 database.executemany(f"INSERT OR IGNORE INTO {table} VALUES ({marks})",
                                      (self._copy(row, i) for i in range(1, count) for row in originals))
-        self._start()
+        self.start()
 
     @staticmethod
     def _copy(row, i):

@@ -85,7 +85,7 @@ def main():
     totals = Totals()
     try:
         with steps.step("Building with warnings as errors"):
-            configure_and_build(build, build / "check-build.log", "-Dwerror=true", "-Dtests=true")
+            configure_and_build(build, build / "check-build.log", "-Dwerror=true", "-Dtests=true", "-Dfuzzers=true")
         if "unit" in wanted:
             with steps.step("Unit tests") as step:
                 run_unit_tests(step, totals, build)

@@ -1,7 +1,7 @@
 #!/bin/bash
 # packages.sh - installs what building nett, running its lab and its tests need, on Debian 12 and 13.
 #
-# Usage: packages.sh [--list] [GROUP...]     groups: build lint lab test frr-build; default: all
+# Usage: packages.sh [--list] [GROUP...]     groups: build fuzz bench lint lab test frr-build; default: all
 #     --list   print the packages of the groups instead of installing them
 #
 # When everything is there already this takes a fraction of a second and needs no network; apt's indexes are
@@ -56,6 +56,13 @@ package_list() {
 		libgtest-dev              # unit tests
 		libgmock-dev
 		scdoc                     # manual pages
+
+		[fuzz]
+		clang-19                  # libFuzzer targets; in the release itself, on Debian 12 and 13
+		libclang-rt-19-dev        # its sanitizers and libFuzzer
+
+		[bench]
+		nginx-light               # what the metadata service is measured beside
 
 		[lint]
 		clang-format
