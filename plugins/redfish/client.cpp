@@ -98,6 +98,7 @@ Response response_of(http::response<http::string_body>&& message) {
     if (auto delay = parse_integer(trim(std::string(message[http::field::retry_after])), 0, 86'400)) {
         response.retry_after = seconds(*delay);
     }
+    response.wants_basic = to_lower(std::string(message[http::field::www_authenticate])).starts_with("basic");
     if (!is_header_text(response.etag)) response.etag.clear();
     response.body = std::move(message.body());
     return response;

@@ -28,8 +28,9 @@ struct Response {
     unsigned status = 0;
     std::string body;  // at most kMaxBodyBytes
     std::string etag;
-    std::string location;  // as sent; check it with resolve_link() before use
-    std::string token;     // X-Auth-Token of a new session
+    std::string location;      // as sent; check it with resolve_link() before use
+    std::string token;         // X-Auth-Token of a new session
+    bool wants_basic = false;  // a 401 whose WWW-Authenticate offers Basic
     std::optional<std::chrono::seconds> retry_after;
 };
 

@@ -64,6 +64,11 @@ Awaitable<Result<void>> Session::log_in() {
     request.body = boost::json::serialize(body);
     auto answer = co_await transport_.send(std::move(request));
     if (!answer) co_return fail(std::move(answer.error()));
+    // A login needs no login (DSP0266 section 13.3.4): who asks for Basic here has no sessions.
+    if (answer->status == 401 && answer->wants_basic && !was_established_) {
+        basic_ = true;
+        co_return Result<void>();
+    }
     if (answer->status == 401 || answer->status == 403) {
         refused_ = true;
         co_return fail(Code::kUnauthenticated, "the BMC refuses user \"{}\"; correct its user name and password",

@@ -1,139 +1,15 @@
 """The job runner of plugin redfish with one agent and emulated BMCs on loopback: killed at every step, and faults of BMCs."""
 
-import http.client
 import json
-import socket
-import ssl
-import subprocess
 
 import pytest
 
 from tests.lab import wait
 from tests.lab.bmc.client import Emulator
-from tests.lab.process import Process, ReadySocket
+from tests.lab.lone import IMAGE, PASSWORD, USER, make_agent
 
-IMAGE = "http://[::1]:9/token/nett.iso"
-USER, PASSWORD = "admin", "s3cret"
 # All that a job changes when nothing goes wrong, in order.
 CHANGES = [("ForceOff", 204), ("InsertMedia", 204), ("Once", 200), ("On", 204), ("EjectMedia", 204)]
-
-
-def free_port():
-    with socket.socket(socket.AF_INET6) as probe:
-        probe.bind(("::1", 0))
-        return probe.getsockname()[1]
-
-
-class LoneAgent:
-    """nettd with the plugins redfish and metadata, in a folder of its own, on loopback."""
-
-    def __init__(self, build, folder, allow="::1/128", boot_wait=60):
-        self.folder = folder
-        self._build = build
-        self._socket = folder / "s"
-        self.process = None
-        self._port = free_port()
-        self._uuids = {}
-        self.run(build.program("talos-fabric-builder"), "pki", "init", folder, "--server-address", "::1")
-        self.run(build.program("talos-fabric-builder"), "pki", "tenant", folder, "t")
-        (folder / "nett.conf").write_text(f"""hostname lone
-state file {folder}/state.db
-secret-key file {folder}/secret.key
-artifacts directory {folder}/artifacts
-api socket {self._socket}
-!
-plugin metadata
- listen [::1]:{self._port}
- server-address ::1
- certificate {folder}/server.pem
- private-key {folder}/server.key
- client-ca {folder}/root.pem
-!
-plugin redfish
- allow-bmc {allow}
- image-url {IMAGE}
- boot-wait {boot_wait}
-!
-""", encoding="utf-8")
-        (folder / "password").write_text(PASSWORD + "\n", encoding="utf-8")
-
-    def start(self):
-        ready = ReadySocket(str(self.folder / "n"))
-        try:
-            self.process = Process("nettd", [self._build.program("nettd"), "--config", self.folder / "nett.conf", "--plugin-dir",
-                                             self._build.plugin_folder(self.folder)], self.folder / "nettd.log",
-                                   {"NOTIFY_SOCKET": str(self.folder / "n")})
-            ready.wait_ready(self.process, 15)
-        finally:
-            ready.close()
-
-    def kill(self):
-        self.process.kill()
-
-    def run(self, *words):
-        done = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
-        assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
-        return done.stdout
-
-    def show(self, command):
-        return json.loads(self.run(self._build.program("nettsh"), "--socket", self._socket, "--json", "-c", command))
-
-    def builder(self, *words):
-        return self.run(self._build.program("talos-fabric-builder"), "--server", f"unix:{self._socket}", *map(str, words))
-
-    def register(self, names, endpoint, password=None):
-        file = self.folder / "password"
-        if password:
-            file = self.folder / "other-password"
-            file.write_text(password + "\n", encoding="utf-8")
-        for number, name in enumerate(names):
-            self.builder("bmc", "add", name, "--endpoint", endpoint, "--username", USER, "--password-file", file,
-                         "--system-path", f"/redfish/v1/Systems/{name}")
-            self.builder("machine", "add", name, "--tenant", "t", "--uuid", self._uuids.setdefault(name, f"6e657474-0000-4000-8000-{number:012d}"),
-                         "--artifact-set", "s", "--config", self.folder / "machine.yaml", "--bmc", name)
-
-    def prepare(self):
-        """A tenant and an artifact set, which machines must have."""
-        self.builder("tenant", "add", "t", "--common-name", "t.boot.example")
-        (self.folder / "machine.yaml").write_text("version: v1alpha1\n", encoding="utf-8")
-        for name in ("vmlinuz", "initramfs.xz"):
-            (self.folder / name).write_bytes(b"\x00" * 16)
-        self.builder("artifact", "import", "s", "--version", "v1", "--kernel", self.folder / "vmlinuz", "--initramfs",
-                     self.folder / "initramfs.xz", "--command-line", "console=ttyS0")
-
-    def provision(self, name):
-        return self.show(f"machine provision {name}")["id"]
-
-    def boots(self, name):
-        """The machine's image runs and asks for its boot script."""
-        context = ssl.create_default_context(cafile=self.folder / "root.pem")
-        context.load_cert_chain(self.folder / "t.pem", self.folder / "t.key")
-        connection = http.client.HTTPSConnection("::1", self._port, timeout=10, context=context)
-        connection.request("GET", f"/v1/boot/{self._uuids[name]}")
-        assert connection.getresponse().status == 200
-        connection.close()
-
-    def wait_state(self, job, *states, within=40):
-        def reached():
-            shown = self.show(f"show job {job}")
-            assert shown["state"] in states, f"{shown['state']}: {shown['message']}"
-            return shown
-
-        return wait.until(f"job {job} is {' or '.join(states)}", reached, within, every=0.1)
-
-    def finish(self, name, job):
-        """The machine boots as soon as the job waits for that."""
-        if self.wait_state(job, "BOOT_WAIT", "DONE")["state"] == "BOOT_WAIT":
-            self.boots(name)
-        return self.wait_state(job, "DONE")
-
-
-def make_agent(build, folder, **more):
-    agent = LoneAgent(build, folder, **more)
-    agent.start()
-    agent.prepare()
-    return agent
-
 
 # Step, the request at which the agent is killed. "before": the request never had its effect; "after": its answer is lost.
 ACTIONS = {"POWER_OFF": {"method": "POST", "path": "Reset", "body": "ForceOff"},

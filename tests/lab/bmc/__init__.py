@@ -2,6 +2,7 @@
 
   service   the HTTP(S) server: sessions, faults, the request log, the control endpoint
   redfish   the resources: ServiceRoot, SessionService, Systems, Managers, VirtualMedia, tasks
+  personalities  what families of BMCs do their own way
   faults    what the service does wrong when it is told to
   drivers   what power and virtual media do: nothing (NullDriver), or start and kill a program such as QEMU (CommandDriver)
   client    the control endpoint, for tests

@@ -9,6 +9,7 @@ import sys
 import threading
 
 from .drivers import CommandDriver, NullDriver
+from .personalities import PERSONALITIES
 from .redfish import Service, System
 from .service import BmcServer
 
@@ -22,6 +23,7 @@ def _arguments():
     parser.add_argument("--password", default="password")
     parser.add_argument("--tls", action="store_true", help="https with bmc.crt/bmc.key of the folder, made if absent")
     parser.add_argument("--media", choices=("Systems", "Managers"), default="Systems", help="where VirtualMedia is")
+    parser.add_argument("--personality", choices=PERSONALITIES, default="generic", help="whose BMC it is like")
     parser.add_argument("--max-sessions", type=int, default=8)
     parser.add_argument("--needs-etag", action="store_true", help="PATCH without If-Match is refused (428)")
     parser.add_argument("--off", action="store_true", help="machines are off in the beginning (without --power-on)")
@@ -32,7 +34,7 @@ def _arguments():
     return parser.parse_args()
 
 
-def _certificate(folder, address):
+def make_certificate(folder, address):
     certificate, key = folder / "bmc.crt", folder / "bmc.key"
     if not certificate.exists():
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "3650",
@@ -56,10 +58,10 @@ def main():
     folder = pathlib.Path(arguments.folder).resolve()
     address, _, port = arguments.listen.rpartition(":")
     address = address.strip("[]")
-    systems = [System(name, _driver(arguments, name), folder, arguments.media, arguments.image_ca)
+    systems = [System(name, _driver(arguments, name), folder, arguments.media, arguments.image_ca, PERSONALITIES[arguments.personality])
                for name in arguments.system or ["node-1"]]
     service = Service(systems, arguments.user, arguments.password, arguments.max_sessions, arguments.needs_etag)
-    certificate, key = _certificate(folder, address) if arguments.tls else (None, None)
+    certificate, key = make_certificate(folder, address) if arguments.tls else (None, None)
     server = BmcServer((address, int(port)), service, certificate, key)
     endpoint = f"{'https' if arguments.tls else 'http'}://[{address}]:{server.server_port}"
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -16,6 +16,15 @@ def command(*arguments):
     return ["/usr/bin/python3", "-m", "tests.lab.bmc", *map(str, arguments)]
 
 
+def _patched(body):
+    """What a PATCH is about, in one word."""
+    if "Boot" in body:
+        return body["Boot"]["BootSourceOverrideEnabled"]
+    if "Attributes" in body:
+        return body["Attributes"]["ServerBoot.1.FirstBootDevice"]
+    return "InsertMedia" if body.get("Inserted") else "EjectMedia"
+
+
 class Control:
     """Talks to /_control/ of a running emulator."""
 
@@ -56,7 +65,7 @@ class Control:
             if request["method"] == "POST" and "/Actions/" in request["path"]:
                 found.append((request["body"].get("ResetType", name), request["status"]))
             elif request["method"] == "PATCH":
-                found.append((request["body"]["Boot"]["BootSourceOverrideEnabled"], request["status"]))
+                found.append((_patched(request["body"]), request["status"]))
         return found
 
     def systems(self):

@@ -11,6 +11,9 @@ KINDS = (
     "no-effect",       # 204, and nothing happens
     "task",            # 202 with a task monitor; the effect comes after `polls` polls of it
     "stale-inserted",  # the eject works, and the next `reads` reads of the slot do not show it
+    "content",         # `content`, `repeat` times over, with `status` (200 unless told)
+    "restart",         # the BMC restarts: no answer, sessions are gone, the next `reads` requests get 502
+    "override-lost",   # the PATCH is accepted, and the override reads back as Disabled
     "hold-before",     # the request arrives and is lost: no effect, no answer until released, then the connection breaks
     "hold-after",      # the effect is there, and the answer is lost in the same way
 )
@@ -28,8 +31,12 @@ class Fault:
     status: int = 500
     polls: int = 2
     reads: int = 2
+    content: str = ""
+    repeat: int = 1
 
     def __post_init__(self):
+        if self.kind == "content" and self.status == 500:
+            self.status = 200
         if self.kind not in KINDS:
             raise ValueError(f"{self.kind} is no fault; there are {', '.join(KINDS)}")
 
@@ -53,6 +60,10 @@ class Faults:
             self._faults = faults
             self._released.set()
             self._released = threading.Event()
+
+    def add(self, description):
+        with self._lock:
+            self._faults.append(Fault(**description))
 
     def release(self):
         """Lets held requests end."""

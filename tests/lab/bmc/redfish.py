@@ -11,6 +11,7 @@ import uuid
 
 ROOT = "/redfish/v1"
 _TARGETS = ["None", "Pxe", "Cd", "Hdd", "UefiHttp"]
+_ENABLED = ["Disabled", "Once", "Continuous"]
 _RESETS = ["On", "ForceOff", "GracefulShutdown", "ForceRestart"]
 
 
@@ -19,12 +20,14 @@ class Answer:
     status: int
     body: dict = None
     headers: dict = dataclasses.field(default_factory=dict)
+    raw: bytes = b""  # instead of a body
 
 
-def refusal(status, message_id, text):
-    """An error in the form of DSP0266 section 8.6."""
+def refusal(status, message_id, text, one_info=False):
+    """An error in the form of DSP0266 section 8.6; `one_info`: an object where a list belongs, as iDRAC does."""
     info = {"@odata.type": "#Message.v1_1_1.Message", "MessageId": f"Base.1.18.{message_id}", "Message": text}
-    return Answer(status, {"error": {"code": f"Base.1.18.{message_id}", "message": text, "@Message.ExtendedInfo": [info]}})
+    return Answer(status, {"error": {"code": f"Base.1.18.{message_id}", "message": text,
+                                     "@Message.ExtendedInfo": info if one_info else [info]}})
 
 
 def _link(path):
@@ -34,40 +37,93 @@ def _link(path):
 class System:
     """One machine as its BMC shows it."""
 
-    def __init__(self, name, driver, folder, media_under="Systems", image_ca=None):
+    def __init__(self, name, driver, folder, media_under="Systems", image_ca=None, quirks=None):
+        self.quirks = quirks or {}
         self.name = name
         self.path = f"{ROOT}/Systems/{name}"
         self.manager = f"{ROOT}/Managers/{name}"
-        self.media = f"{self.path if media_under == 'Systems' else self.manager}/VirtualMedia"
-        self.slot = f"{self.media}/Cd"
+        self._media_under = self.quirks.get("media_under", media_under)
+        self.media = f"{self.path if self._media_under == 'Systems' else self.manager}/VirtualMedia"
+        self.slot = f"{self.media}/{self.quirks.get('slot', 'Cd')}"
+        self.ethernet = f"{self.path}/EthernetInterfaces"
+        self.settings = f"{self.path}/{self.quirks['settings']}" if "settings" in self.quirks else None
+        self.attributes_path = f"{self.manager}/Attributes"
         self.driver = driver
         self.uuid = str(uuid.uuid5(uuid.NAMESPACE_URL, self.path))
+        digest = hashlib.sha256(name.encode()).hexdigest()
+        self.mac = "52:54:00:" + ":".join(digest[i:i + 2] for i in (0, 2, 4))
+        self.serial = f"LAB-{name}"
         self.image = None
         self.stale = None       # (reads left, image): the slot still shows what was ejected
-        self.boot = {"BootSourceOverrideEnabled": "Disabled", "BootSourceOverrideTarget": "None", "BootSourceOverrideMode": "UEFI"}
-        self._media_under = media_under
+        self.boot = {"BootSourceOverrideEnabled": "Disabled", "BootSourceOverrideTarget": "None"}
+        if not self.quirks.get("no_mode"):
+            self.boot["BootSourceOverrideMode"] = "UEFI"
+        if "UefiHttp" in self._targets():
+            self.boot["HttpBootUri"] = None
+        self.attributes = {"ServerBoot.1.FirstBootDevice": "Normal", "ServerBoot.1.BootOnce": "Disabled"}
+        self.resets = 0
+        self._attached = self.quirks.get("attached", False)  # an image is there, whatever the slot says
+        self._busy_patches = self.quirks.get("busy_patches", 0)
+        self._conflicts = self.quirks.get("on_conflicts", 0)
+        self._left_image = None  # shown after the eject
         self._folder = pathlib.Path(folder)
         self._image_ca = image_ca
         self._file = None
 
+    def _targets(self):
+        return self.quirks.get("targets", _TARGETS)
+
+    def _refusal(self, status, message_id, text):
+        return refusal(status, message_id, text, self.quirks.get("one_info", False))
+
     def resources(self):
         """Path → function that gives the resource."""
-        return {self.path: self._system, self.manager: self._manager, self.media: self._collection, self.slot: self._slot}
+        found = {self.path: self._system, self.manager: self._manager, self.ethernet: self._nics, f"{self.ethernet}/1": self._nic}
+        if not self.quirks.get("no_media"):
+            found |= {self.media: self._collection, self.slot: self._slot}
+        if self.settings:
+            found[self.settings] = self._settings
+        if self.quirks.get("server_boot"):
+            found[self.attributes_path] = self._attributes
+        return found
 
     def _system(self):
+        reset = {"target": f"{self.path}/Actions/ComputerSystem.Reset"}
         body = {"@odata.id": self.path, "@odata.type": "#ComputerSystem.v1_20_0.ComputerSystem", "Id": self.name, "Name": self.name,
-                "UUID": self.uuid, "PowerState": "On" if self.driver.is_on() else "Off",
-                "Boot": {**self.boot, "BootSourceOverrideTarget@Redfish.AllowableValues": _TARGETS},
-                "Links": {"ManagedBy": [_link(self.manager)]},
-                "Actions": {"#ComputerSystem.Reset": {"target": f"{self.path}/Actions/ComputerSystem.Reset",
-                                                      "ResetType@Redfish.AllowableValues": _RESETS}}}
-        if self._media_under == "Systems":
+                "UUID": self.uuid, "SerialNumber": self.serial, "Manufacturer": self.quirks.get("manufacturer", "Lab"),
+                "Model": self.quirks.get("model", "Virtual"), "BiosVersion": "1.0", "PowerState": "On" if self.driver.is_on() else "Off",
+                "Boot": dict(self.boot), "EthernetInterfaces": _link(self.ethernet),
+                "Actions": {"#ComputerSystem.Reset": reset}}
+        if not self.quirks.get("no_allowable"):
+            body["Boot"]["BootSourceOverrideTarget@Redfish.AllowableValues"] = self._targets()
+            reset["ResetType@Redfish.AllowableValues"] = _RESETS
+        if not self.quirks.get("no_managed_by"):
+            body["Links"] = {"ManagedBy": [_link(self.manager)]}
+        if self.quirks.get("last_reset"):
+            body["LastResetTime"] = f"2026-01-01T{self.resets // 3600:02}:{self.resets // 60 % 60:02}:{self.resets % 60:02}Z"
+        if self.settings:
+            body["@Redfish.Settings"] = {"SettingsObject": _link(self.settings)}
+        if self._media_under == "Systems" and not self.quirks.get("no_media"):
             body["VirtualMedia"] = _link(self.media)
         return body
 
+    def _settings(self):
+        return {"@odata.id": self.settings, "@odata.type": "#ComputerSystem.v1_20_0.ComputerSystem", "Id": "Settings",
+                "Name": "Pending settings", "Boot": dict(self.boot)}
+
+    def _attributes(self):
+        return {"@odata.id": self.attributes_path, "Id": "Attributes", "Name": "Attributes", "Attributes": dict(self.attributes)}
+
+    def _nics(self):
+        return {"@odata.id": self.ethernet, "Name": "NICs", "Members": [_link(f"{self.ethernet}/1")], "Members@odata.count": 1}
+
+    def _nic(self):
+        return {"@odata.id": f"{self.ethernet}/1", "Id": "1", "Name": "NIC", "PermanentMACAddress": self.mac.upper()}
+
     def _manager(self):
-        body = {"@odata.id": self.manager, "@odata.type": "#Manager.v1_19_0.Manager", "Id": self.name, "Name": "BMC"}
-        if self._media_under == "Managers":
+        body = {"@odata.id": self.manager, "@odata.type": "#Manager.v1_19_0.Manager", "Id": self.name, "Name": "BMC",
+                "Model": self.quirks.get("manager_model", "BMC"), "FirmwareVersion": "7.0"}
+        if self._media_under == "Managers" and not self.quirks.get("no_media"):
             body["VirtualMedia"] = _link(self.media)
         return body
 
@@ -79,49 +135,76 @@ class System:
         if self.stale:
             reads, image = self.stale
             self.stale = (reads - 1, image) if reads > 1 else None
-        return {"@odata.id": self.slot, "@odata.type": "#VirtualMedia.v1_6_0.VirtualMedia", "Id": "Cd", "Name": "Virtual CD",
-                "MediaTypes": ["CD", "DVD"], "Image": image, "ImageName": image and image.rpartition("/")[2],
-                "Inserted": image is not None, "WriteProtected": True, "ConnectedVia": "URI" if image else "NotConnected",
-                "Actions": {"#VirtualMedia.InsertMedia": {"target": f"{self.slot}/Actions/VirtualMedia.InsertMedia"},
-                            "#VirtualMedia.EjectMedia": {"target": f"{self.slot}/Actions/VirtualMedia.EjectMedia"}}}
+        shown = image or self._left_image or self.quirks.get("empty_image")
+        body = {"@odata.id": self.slot, "@odata.type": "#VirtualMedia.v1_6_0.VirtualMedia", "Id": "Cd", "Name": "Virtual CD",
+                "MediaTypes": self.quirks.get("media_types", ["CD", "DVD"]), "Image": shown,
+                "ImageName": shown and shown.rpartition("/")[2], "Inserted": image is not None or self._left_image is not None,
+                "WriteProtected": True, "ConnectedVia": "URI" if image else "NotConnected"}
+        if not self.quirks.get("insert_by_patch"):
+            body["Actions"] = {"#VirtualMedia.InsertMedia": {"target": f"{self.slot}/Actions/VirtualMedia.InsertMedia"},
+                               "#VirtualMedia.EjectMedia": {"target": f"{self.slot}/Actions/VirtualMedia.EjectMedia"}}
+        return body
 
-    def action(self, path, body):
+    def action(self, path, body, if_match=None):
         """The answer to a POST, or None when it is not for this machine."""
         actions = {f"{self.path}/Actions/ComputerSystem.Reset": self._reset,
                    f"{self.slot}/Actions/VirtualMedia.InsertMedia": self._insert,
                    f"{self.slot}/Actions/VirtualMedia.EjectMedia": self._eject}
-        return actions[path](body) if path in actions else None
+        if path not in actions:
+            return None
+        if if_match is not None and self.quirks.get("refuses_etag_on_post"):
+            return self._refusal(400, "HeaderInvalid", "If-Match does not belong on a POST")
+        return actions[path](body)
 
     def _reset(self, body):
         kind = body.get("ResetType")
         if kind not in _RESETS:
-            return refusal(400, "ActionParameterValueNotInList", f"ResetType {kind} is not supported")
+            return self._refusal(400, "ActionParameterValueNotInList", f"ResetType {kind} is not supported")
         if (kind == "On") == self.driver.is_on() and kind != "ForceRestart":
-            return refusal(409, "NoOperation", "the machine is in that power state already")
+            return self._refusal(409, "NoOperation", "the machine is in that power state already")
+        if kind == "On" and self._conflicts > 0:
+            self._conflicts -= 1
+            return self._refusal(409, "ResourceInUse2", "the machine is not ready")
         if kind != "On":
             self.driver.power_off()
         if kind in ("On", "ForceRestart"):
             self._power_on()
+        self.resets += 1
         return Answer(204)
 
     def _power_on(self):
-        from_cd = self.boot["BootSourceOverrideEnabled"] != "Disabled" and self.boot["BootSourceOverrideTarget"] == "Cd"
-        if self.boot["BootSourceOverrideEnabled"] == "Once":
+        enabled, target = self.boot["BootSourceOverrideEnabled"], self.boot["BootSourceOverrideTarget"]
+        from_cd = enabled != "Disabled" and target == self.quirks.get("boots_from", "Cd")
+        if self.attributes["ServerBoot.1.BootOnce"] == "Enabled":
+            from_cd = self.attributes["ServerBoot.1.FirstBootDevice"] == "VCD-DVD"
+            self.attributes.update({"ServerBoot.1.BootOnce": "Disabled", "ServerBoot.1.FirstBootDevice": "Normal"})
+        if enabled == "Once":
             self.boot.update(BootSourceOverrideEnabled="Disabled", BootSourceOverrideTarget="None")
-        self.driver.power_on(self._file, from_cd and self.image is not None)
+        has_image = self.image is not None or self.boot.get("HttpBootUri") is not None
+        self.driver.power_on(self._file, from_cd and has_image)
 
     def _insert(self, body):
         image = body.get("Image")
         if not isinstance(image, str):
-            return refusal(400, "ActionParameterMissing", "Image is missing")
-        if self.image is not None:
-            return refusal(409, "ResourceInUse", "an image is inserted already")
+            return self._refusal(400, "ActionParameterMissing", "Image is missing")
+        missing = [name for name in self.quirks.get("insert_needs", []) if name not in body]
+        if missing:
+            return self._refusal(400, "ActionParameterMissing", f"{missing[0]} is missing")
+        if "insert_only" in self.quirks and set(body) != set(self.quirks["insert_only"]):
+            return self._refusal(400, "ActionParameterUnknown", "there are parameters that are not supported")
+        if image.partition(":")[0] not in self.quirks.get("schemes", ["http", "https"]):
+            return self._refusal(400, "ActionParameterValueFormatError", "that URL is not supported")
+        if self.image is not None or self._attached:
+            return self._refusal(409 if not self._attached else 500, "ResourceInUse", "an image is inserted already")
+        return self._mount(image)
+
+    def _mount(self, image):
         if self.driver.needs_image_file:
             try:
                 self._file = self._download(image)
             except (OSError, ValueError) as error:
-                return refusal(500, "CouldNotEstablishConnection", f"cannot read the image: {error}")
-        self.image, self.stale = image, None
+                return self._refusal(500, "CouldNotEstablishConnection", f"cannot read the image: {error}")
+        self.image, self.stale, self._left_image = image, None, None
         return Answer(204)
 
     def _download(self, url):
@@ -136,18 +219,64 @@ class System:
         return file
 
     def _eject(self, _body):
+        if self.quirks.get("eject_needs_media") and self.image is None:
+            return self._refusal(400, "NoMedia", "there is nothing to eject")
         self.driver.eject()
+        self._left_image = self.image if self.quirks.get("keeps_image") else None
         self.image = self._file = None
+        self._attached = False
         return Answer(204)
 
-    def patch(self, body):
+    # ---- PATCH ----
+
+    def patches(self):
+        """Path → function that takes a PATCH."""
+        found = {self.path: self._patch_system}
+        if self.settings:
+            found[self.settings] = self._patch_boot
+        if self.quirks.get("server_boot"):
+            found[self.attributes_path] = self._patch_attributes
+        if self.quirks.get("insert_by_patch"):
+            found[self.slot] = self._patch_slot
+        return found
+
+    def _patch_system(self, body):
+        if "system_patch" in self.quirks:
+            return self._refusal(400, self.quirks["system_patch"] or "GeneralError", "Boot cannot be changed here")
+        return self._patch_boot(body)
+
+    def _patch_boot(self, body):
         boot = body.get("Boot")
         if not isinstance(boot, dict) or set(body) != {"Boot"}:
-            return refusal(400, "PropertyNotWritable", "only Boot can be changed")
-        if boot.get("BootSourceOverrideTarget", "None") not in _TARGETS:
-            return refusal(400, "PropertyValueNotInList", "that target is not supported")
-        self.boot.update({key: value for key, value in boot.items() if key in self.boot})
+            return self._refusal(400, "PropertyNotWritable", "only Boot can be changed")
+        if self._busy_patches > 0:
+            self._busy_patches -= 1
+            return self._refusal(400, self.quirks.get("busy_id", "ResourceInUse"), "not now")
+        enabled = boot.get("BootSourceOverrideEnabled")
+        if enabled not in self.quirks.get("enabled", _ENABLED):
+            return self._refusal(400, "PropertyValueNotInList", "that value of Enabled is not supported")
+        if boot.get("BootSourceOverrideTarget", "None") not in self._targets():
+            return self._refusal(400, "PropertyValueNotInList", "that target is not supported")
+        if self.quirks.get("no_target_none") and enabled == "Disabled" and boot.get("BootSourceOverrideTarget") == "None":
+            return self._refusal(400, "PropertyValueConflict", "None does not go with Disabled")
+        missing = [name for name in self.quirks.get("boot_needs", []) if name not in boot and enabled != "Disabled"]
+        unknown = [name for name in boot if name not in self.boot]
+        if missing or unknown:
+            return self._refusal(400, "PropertyMissing" if missing else "PropertyUnknown", f"{(missing + unknown)[0]} is the matter")
+        self.boot.update(boot)
         return Answer(200, self._system())
+
+    def _patch_attributes(self, body):
+        self.attributes.update({key: value for key, value in body.get("Attributes", {}).items() if key in self.attributes})
+        return Answer(200, self._attributes())
+
+    def _patch_slot(self, body):
+        if body.get("Inserted") is False:
+            return self._eject(body)
+        if self.image is not None:
+            return self._refusal(409, "ResourceInUse", "an image is inserted already")
+        answer = self._mount(body["Image"])
+        return Answer(200, self._slot()) if answer.status == 204 else answer
 
 
 def etag_of(body):
@@ -189,7 +318,12 @@ class Service:
         return {"@odata.id": f"{ROOT}/", "@odata.type": "#ServiceRoot.v1_15_0.ServiceRoot", "RedfishVersion": "1.18.0", "Vendor": "Lab",
                 "Product": "nett lab BMC", "Systems": _link(f"{ROOT}/Systems"), "Managers": _link(f"{ROOT}/Managers"),
                 "SessionService": _link(f"{ROOT}/SessionService"),
-                "Links": {"Sessions": _link(f"{ROOT}/SessionService/Sessions")}}
+                "Links": {"Sessions": _link(f"{ROOT}/SessionService/Sessions")}, **self._vendor()}
+
+    def _vendor(self):
+        quirks = next(iter(self.systems.values())).quirks
+        more = {"Vendor": quirks["vendor"]} if "vendor" in quirks else {}
+        return more | ({"Oem": {quirks["oem"]: {}}} if "oem" in quirks else {})
 
     def _members(self, kind):
         members = [_link(f"{ROOT}/{kind}/{name}") for name in self.systems]
@@ -199,11 +333,11 @@ class Service:
         members = [_link(f"{ROOT}/SessionService/Sessions/{number}") for number in self.sessions]
         return {"@odata.id": f"{ROOT}/SessionService/Sessions", "Members": members, "Members@odata.count": len(members)}
 
-    def post(self, path, body):
+    def post(self, path, body, if_match=None):
         if path == f"{ROOT}/SessionService/Sessions":
             return self._open_session(body)
         for system in self.systems.values():
-            answer = system.action(path, body)
+            answer = system.action(path, body, if_match)
             if answer is not None:
                 return answer
         return refusal(404, "ActionNotSupported", f"there is no action {path}")
@@ -221,13 +355,17 @@ class Service:
 
     def patch(self, path, body, if_match):
         for system in self.systems.values():
-            if path == system.path:
-                current = self.get(path).headers["ETag"]
-                if if_match is None and self._needs_etag:
-                    return refusal(428, "PreconditionRequired", "If-Match is missing")
-                if if_match not in (None, "*", current):
-                    return refusal(412, "PreconditionFailed", "the resource has changed")
-                return system.patch(body)
+            patch = system.patches().get(path)
+            if patch is None:
+                continue
+            current = self.get(path).headers["ETag"]
+            if if_match is None and (self._needs_etag or system.quirks.get("needs_etag")):
+                return refusal(428, "PreconditionRequired", "If-Match is missing")
+            if system.quirks.get("weak_refused"):
+                current = current.removeprefix("W/")
+            if if_match not in (None, "*", current):
+                return refusal(412, "PreconditionFailed", "the resource has changed")
+            return patch(body)
         return refusal(405, "OperationNotAllowed", f"{path} cannot be changed")
 
     def delete(self, path):

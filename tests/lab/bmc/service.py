@@ -148,6 +148,18 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             threading.Event().wait(fault.seconds)
         if fault.kind == "no-effect":
             return Answer(204)
+        if fault.kind == "content":
+            return Answer(fault.status, raw=fault.content.encode("utf-8", "surrogateescape") * fault.repeat)
+        if fault.kind == "restart":
+            # The BMC itself restarts: it has forgotten its sessions, and its services come up one by one.
+            self.server.service.sessions.clear()
+            self.server.faults.add({"kind": "status", "status": 502, "times": fault.reads})
+            return None
+        if fault.kind == "override-lost":
+            answer = self._apply(entry, body)
+            for system in self.server.service.systems.values():
+                system.boot["BootSourceOverrideEnabled"] = "Disabled"
+            return answer
         if fault.kind == "task":
             return self.server.service.defer(lambda: self._apply_locked(entry, body), fault.polls)
         if fault.kind in ("hold-before", "hold-after"):
@@ -176,7 +188,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if entry["method"] == "GET":
             return service.get(entry["path"])
         if entry["method"] == "POST":
-            return service.post(entry["path"], body)
+            return service.post(entry["path"], body, entry["if_match"])
         if entry["method"] == "PATCH":
             return service.patch(entry["path"], body, entry["if_match"])
         if entry["method"] == "DELETE":
@@ -190,7 +202,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return Answer(200, {"requests": server.log.entries(), "max_in_flight": server.log.max_in_flight})
         if what == ("GET", "systems"):
             return Answer(200, {name: {"power": "On" if system.driver.is_on() else "Off", "image": system.image, "boot": system.boot,
-                                       "uuid": system.uuid} for name, system in server.service.systems.items()}
+                                       "uuid": system.uuid, "mac": system.mac, "serial": system.serial, "resets": system.resets} for name, system in server.service.systems.items()}
                           | {"_sessions": len(server.service.sessions)})
         if what == ("PUT", "faults"):
             try:
@@ -208,7 +220,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         return Answer(204)
 
     def _send(self, answer):
-        content = json.dumps(answer.body).encode() if answer.body is not None else b""
+        content = json.dumps(answer.body).encode() if answer.body is not None else answer.raw
         self.send_response(answer.status)
         for name, value in answer.headers.items():
             self.send_header(name, value)

@@ -110,6 +110,14 @@ package_list() {
 		python3-grpcio            # a gRPC client that is not ours, against FRR's module
 		python3-protobuf
 		exabgp                    # the health checker that bench/anycast compares with
+		python3-sushy             # a Redfish client that is not ours, measured beside it
+		python3-venv              # sushy-tools' emulator of BMCs: where it is installed, and what it needs
+		python3-bcrypt
+		python3-flask
+		python3-pbr
+		python3-requests
+		python3-tenacity
+		python3-webob
 	EOF
 	echo "[frr-build]"
 	cat "$here/../../../packaging/frr-grpc/build-depends"

@@ -73,7 +73,7 @@ TEST(Jobs, AnyDeathIsMadeGoodWithoutADoubleReset) {
                 const bool undecidable = what.tells_last_reset && crash == Crash::kBeforeSending &&
                                          play.bmc.restarts == 0 && play.progress.rested_in == Step::kReset;
                 EXPECT_EQ(end, undecidable ? Step::kNeedsOperator : Step::kDone) << what.name << " died at " << at;
-                if (!undecidable) EXPECT_EQ(changes(play.bmc), changes(whole.bmc)) << what.name << " died at " << at;
+                EXPECT_TRUE(undecidable || changes(play.bmc) == changes(whole.bmc)) << what.name << " died at " << at;
                 EXPECT_LE(play.bmc.restarts, 1) << what.name << " died at " << at;
                 EXPECT_EQ(play.bmc.power, whole.bmc.power) << what.name << " died at " << at;
             }
@@ -91,7 +91,7 @@ TEST(Jobs, CancelTakesEffectBetweenStepsAndCleansUp) {
             const bool reached = std::find(play.steps.begin(), play.steps.end(), step) != play.steps.end();
             EXPECT_EQ(end, reached ? Step::kCancelled : Step::kDone) << what.name << " in " << to_string(step);
             if (end != Step::kCancelled || what.type == JobType::kPower) continue;
-            if (std::string_view(what.action) != "eject") EXPECT_FALSE(play.bmc.inserted) << what.name;
+            EXPECT_TRUE(std::string_view(what.action) == "eject" || !play.bmc.inserted) << what.name;
             EXPECT_NE(play.bmc.enabled, "Once") << what.name;
         }
     }
