@@ -24,6 +24,7 @@
 #include "agent/core/host/plugin_manager.hpp"
 #include "agent/core/host/root_commands.hpp"
 #include "agent/core/inventory/commands.hpp"
+#include "agent/core/inventory/job_commands.hpp"
 #include "agent/core/inventory/inventory.hpp"
 #include "agent/core/inventory/lifecycle_service.hpp"
 #include "agent/core/shell/shell.hpp"
@@ -174,6 +175,7 @@ Result<void> Agent::Parts::join() {
         if (command.pattern.starts_with("show machine {")) command = with_fabric_condition(std::move(command), *fabric);
     }
     NETT_TRY(shell->add_commands(std::move(about_machines)));
+    NETT_TRY(shell->add_commands(job_commands(*inventory, *store)));
     for (auto& [name, source] : inventory_completions(*inventory))
         shell->add_completion_source(name, std::move(source));
     shell->add_completion_source("interfaces", interface_names);

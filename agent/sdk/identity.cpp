@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::string_view kNameCharacters = "abcdefghijklmnopqrstuvwxyz0123456789.-";
 // Words that follow `machine` in the shell, where a machine's name may stand too.
-constexpr std::array<std::string_view, 1> kReservedNames{"provision"};
+constexpr std::array<std::string_view, 6> kReservedNames{"provision", "power", "media", "boot", "inventory", "check"};
 // Left in the board by the vendor: seen on many machines each. Those of GLPI's and FusionInventory's lists, and samples
 // from boards' tools; each also with its first three fields as SMBIOS stores them.
 constexpr std::array<std::string_view, 8> kSharedUuids{

@@ -11,6 +11,7 @@ namespace nett::redfish {
 std::string encode(const BmcStatus& status) {
     boost::json::object object;
     object["profile"] = status.profile;
+    object["site"] = status.site;
     object["state"] = status.state;
     object["last_job"] = status.last_job;
     object["model"] = status.model;
@@ -27,6 +28,7 @@ BmcStatus read_bmc_status(const Store& store, const std::string& bmc) {
     const auto object = parse_object((*record)->value);
     if (!object) return status;
     status.profile = text_at(*object, {"profile"});
+    status.site = text_at(*object, {"site"});
     status.state = text_at(*object, {"state"});
     status.last_job = text_at(*object, {"last_job"});
     status.model = text_at(*object, {"model"});

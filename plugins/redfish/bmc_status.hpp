@@ -14,6 +14,7 @@ inline constexpr std::string_view kBmcStatusKind = "bmc-status";
 
 struct BmcStatus {
     std::string profile;        // in use at the last job
+    std::string site;           // likewise
     std::string state;          // "ok", or why the last job could not go on
     std::string last_job;       // id
     std::string model;          // "manufacturer model", from inventory and check

@@ -42,6 +42,7 @@ struct JobOrder {
     Goal goal;
     Progress progress;
     std::chrono::seconds boot_deadline{1800};
+    std::vector<MediaGrant> grants = {};  // to be stored before it begins
 };
 
 // How a run gives its place among the running ones away while it has nothing to ask of the BMC, and gets one back. The

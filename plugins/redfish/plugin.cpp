@@ -28,8 +28,36 @@ std::vector<ConfigCommand> config_commands() {
          .help = "How many jobs run at once",
          .default_text = "32"},
         {.node = kName,
+         .pattern = "site {site:word} concurrency {jobs:int:1..1024}",
+         .help = "How many jobs of a site's BMCs run at once",
+         .tokens = {{"site", "The site's name"}},
+         .keys = {"site"}},
+        {.node = kName,
+         .pattern = "bmc {bmc:word:@bmcs} site {site:word}",
+         .help = "Whose limit of jobs a BMC shares",
+         .tokens = {{"bmc", "The BMC's name"}, {"site", "The site's name"}},
+         .keys = {"bmc"}},
+        {.node = kName,
+         .pattern = "bmc {bmc:word:@bmcs} profile {profile:word}",
+         .help = "How a BMC's vendor differs from the standard, where that is not found out",
+         .tokens = {{"bmc", "The BMC's name"}, {"profile", "dell, hpe, lenovo-xcc, supermicro …"}},
+         .keys = {"bmc"}},
+        {.node = kName,
+         .pattern = "media-listener {origin:word}",
+         .help = "Where plugin metadata serves images to BMCs: http(s)://[address]:port",
+         .tokens = {{"origin", "As BMCs reach it; one of http and one of https, and the BMC's profile chooses"}},
+         .keys = {"origin"}},
+        {.node = kName,
+         .pattern = "image {file:path}",
+         .help = "The image that machines boot, in the media directory; each job gets a URL of its own"},
+        {.node = kName,
+         .pattern = "tenant {tenant:word} image {file:path}",
+         .help = "The image that a tenant's machines boot",
+         .tokens = {{"tenant", "The tenant's name"}},
+         .keys = {"tenant"}},
+        {.node = kName,
          .pattern = "image-url {url:word}",
-         .help = "Image of provision jobs that name none: http(s)://[address]/….iso"},
+         .help = "Image of another server, for jobs that name none: http(s)://[address]/….iso"},
         {.node = kName,
          .pattern = "boot-wait {seconds:int:5..86400}",
          .help = "How long after power on a machine may take until its boot request",
@@ -41,9 +69,42 @@ RunnerSettings settings_of(const ConfigNode& node) {
     RunnerSettings settings;
     settings.concurrency = static_cast<std::size_t>(node.integer("concurrency", "jobs", 32));
     settings.boot_deadline = std::chrono::seconds(node.integer("boot-wait", "seconds", 1800));
-    settings.image_url = node.text("image-url", "url", "");
+    settings.image.url = node.text("image-url", "url", "");
+    settings.image.file = node.text("image", "file", "");
+    for (const ConfigEntry* entry : node.all("media-listener"))
+        settings.image.listeners.push_back(entry->arg("origin"));
+    for (const ConfigEntry* entry : node.all("tenant image")) {
+        settings.image.tenant_files[entry->arg("tenant")] = entry->arg("file");
+    }
+    for (const ConfigEntry* entry : node.all("bmc site")) settings.bmcs[entry->arg("bmc")].site = entry->arg("site");
+    for (const ConfigEntry* entry : node.all("bmc profile")) {
+        settings.bmcs[entry->arg("bmc")].profile = entry->arg("profile");
+    }
+    for (const ConfigEntry* entry : node.all("site concurrency")) {
+        settings.sites[entry->arg("site")] = static_cast<std::size_t>(entry->integer("jobs"));
+    }
     for (const ConfigEntry* entry : node.all("allow-bmc")) settings.allowed.push_back(entry->prefix("prefix"));
     return settings;
+}
+
+void check_media(const ConfigNode& node, std::vector<Diagnostic>& found) {
+    const auto listeners = node.all("media-listener");
+    std::vector<const ConfigEntry*> images = node.all("tenant image");
+    if (const ConfigEntry* image = node.find("image")) images.push_back(image);
+    for (const ConfigEntry* listener : listeners) {
+        if (auto origin = Origin::parse(listener->arg("origin")); !origin) {
+            found.push_back(
+                error_at(*listener, "write the listener as http://[2001:db8::1]:8080: " + origin.error().to_string()));
+        }
+        if (images.empty()) found.push_back(warning_at(*listener, "there is no \"image\" to serve"));
+    }
+    for (const ConfigEntry* image : images) {
+        const std::string& file = image->arg("file");
+        if (!is_media_name(file.substr(file.rfind('/') + 1))) {
+            found.push_back(error_at(*image, "BMCs want a plain name that ends in .iso"));
+        }
+        if (listeners.empty()) found.push_back(warning_at(*image, "there is no \"media-listener\" that serves it"));
+    }
 }
 
 std::vector<Diagnostic> validate(const ConfigEntry& plugin, const CheckEnvironment&) {
@@ -52,6 +113,13 @@ std::vector<Diagnostic> validate(const ConfigEntry& plugin, const CheckEnvironme
     if (!node.has("allow-bmc")) {
         found.push_back(
             warning_at(plugin, "no \"allow-bmc\" prefix: every job will be refused; add the BMCs' networks"));
+    }
+    check_media(node, found);
+    for (const ConfigEntry* entry : node.all("bmc profile")) {
+        if (is_profile(entry->arg("profile"))) continue;
+        std::string names;
+        for (const Profile& profile : profiles()) names += (names.empty() ? "" : ", ") + std::string(profile.name);
+        found.push_back(error_at(*entry, "there is no such profile; there are " + names));
     }
     if (const ConfigEntry* entry = node.find("image-url")) {
         if (auto good = check_image_url(entry->arg("url")); !good) {

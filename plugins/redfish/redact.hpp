@@ -4,10 +4,9 @@
 #include <string>
 #include <string_view>
 
-namespace nett::redfish {
+#include "agent/sdk/redact.hpp"
 
-// "https://[2001:db8::1]/…/boot.iso": a token may be any segment of the path but the last, or the query.
-std::string redact_url(std::string_view url);
+namespace nett::redfish {
 
 // A BMC's free text, made fit for a log line: URLs redacted, control characters blanked, cut at 300 bytes.
 std::string redact_text(std::string_view text);

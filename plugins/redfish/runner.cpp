@@ -9,6 +9,7 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 
+#include "agent/sdk/job_image.hpp"
 #include "agent/sdk/strings.hpp"
 #include "plugins/redfish/bmc_status.hpp"
 #include "plugins/redfish/json.hpp"
@@ -40,6 +41,9 @@ Goal goal_of(const Job& job) {
     goal.continuous = parameter(job, "enabled") == "continuous";
     return goal;
 }
+
+// A job may wait for its place and for its BMC before the machine boots.
+constexpr std::chrono::hours kGrantSlack{4};
 
 bool changes_something(const Goal& goal) {
     return goal.type != JobType::kInventory && goal.type != JobType::kCheck;
@@ -77,6 +81,9 @@ Result<void> Runner::start(RunnerSettings settings) {
 
 void Runner::configure(RunnerSettings settings) {
     settings_ = std::move(settings);
+    for (auto& [key, entry] : jobs_) {
+        if (!entry.run && entry.phase != Phase::kRunning) entry.place.reset();
+    }
     pump();
 }
 
@@ -155,6 +162,11 @@ bool Runner::wants_to_wake(const std::string& key, const Entry& entry) const {
 
 // ---- Places ----
 
+BmcSettings Runner::settings_of(const std::string& bmc) const {
+    const auto found = settings_.bmcs.find(bmc);
+    return found == settings_.bmcs.end() ? BmcSettings{} : found->second;
+}
+
 Runner::Place Runner::find_place(const std::string& machine) const {
     Place place;
     const auto record = load<Machine>(services_.store, kMachineKind, machine);
@@ -166,6 +178,7 @@ Runner::Place Runner::find_place(const std::string& machine) const {
     const auto origin = Origin::parse(bmc->endpoint);
     place.endpoint = origin ? origin->host_header() : bmc->endpoint;
     place.system = place.endpoint + bmc->system_path;
+    place.site = settings_of(bmc->name).site;
     return place;
 }
 
@@ -232,6 +245,10 @@ void Runner::leave_place(const std::string& key) {
 
 Awaitable<void> Runner::work(std::string key) {
     auto run = prepare(key);
+    if (run) {
+        auto stored = co_await store_grants((*run)->order().grants);
+        if (!stored) run = fail(std::move(stored.error()));
+    }
     if (!run) {
         co_await end_without_bmc(key, std::move(run.error()));
         co_return;
@@ -291,36 +308,54 @@ Result<JobOrder> Runner::make_order(const Job& job) const {
                         ? Result<std::string>()
                         : services_.secrets.open(bmc->sealed_password, "bmc/" + bmc->name + "/password");
     if (!password) return fail(std::move(password.error()).in("BMC \"" + bmc->name + "\""));
-    JobOrder order{job.id,       job.machine,          std::move(*bmc),        *origin, std::move(*password), "",
+    std::string profile = settings_of(bmc->name).profile;
+    JobOrder order{job.id,       job.machine,          std::move(*bmc),
+                   *origin,      std::move(*password), std::move(profile),
                    goal_of(job), std::move(*progress), settings_.boot_deadline};
-    NETT_TRY(take_image(job, order));
+    NETT_TRY(take_image(job, *machine, order));
     return order;
 }
 
 // The URL is fixed when the job begins: a run that goes on after a crash must recognise its own image.
-Result<void> Runner::take_image(const Job& job, JobOrder& order) const {
+Result<void> Runner::take_image(const Job& job, const Machine& machine, JobOrder& order) const {
     const bool inserts =
         order.goal.type == JobType::kProvision || (order.goal.type == JobType::kMedia && order.goal.action == "insert");
     if (!inserts) return {};
     const std::string context = "job/" + job.id + "/image";
-    std::string image;
+    JobImage image;
     if (order.progress.sealed_image.empty()) {
-        const auto given = job.parameters.find("image-url");
-        image = given == job.parameters.end() || given->second.empty() ? settings_.image_url : given->second;
-        if (image.empty()) {
-            return fail(Code::kInvalidArgument, "the job names no image-url, and plugin redfish has no \"image-url\"");
-        }
-        NETT_TRY(check_image_url(image));
-        auto sealed = services_.secrets.seal(image, context);
+        const std::string given = parameter(job, kJobImageUrl);
+        auto asked = given.empty() ? Result<std::string>() : services_.secrets.open(given, job_image_context(job.id));
+        if (!asked) return fail(std::move(asked.error()).in("the job's image-url"));
+        auto ordered =
+            order_image(settings_.image, {job.id, machine.name, machine.tenant, *asked, order.origin.address,
+                                          services_.clock.system_now() + settings_.boot_deadline + kGrantSlack});
+        if (!ordered) return fail(std::move(ordered.error()));
+        auto sealed = services_.secrets.seal(encode(ordered->image), context);
         if (!sealed) return fail(std::move(sealed.error()));
         order.progress.sealed_image = std::move(*sealed);
+        order.grants = std::move(ordered->grants);
+        image = std::move(ordered->image);
     } else {
         auto opened = services_.secrets.open(order.progress.sealed_image, context);
-        if (!opened) return fail(std::move(opened.error()).in("the job's image URL"));
-        image = std::move(*opened);
+        auto stored = opened ? decode_image(*opened) : Result<JobImage>(fail(std::move(opened.error())));
+        if (!stored) return fail(std::move(stored.error()).in("the job's image URL"));
+        image = std::move(*stored);
     }
-    (image.starts_with("https") ? order.goal.https_image : order.goal.http_image) = std::move(image);
+    order.goal.http_image = std::move(image.http);
+    order.goal.https_image = std::move(image.https);
     return {};
+}
+
+Awaitable<Result<void>> Runner::store_grants(std::vector<MediaGrant> grants) {
+    if (grants.empty()) co_return Result<void>();
+    Transaction transaction;
+    for (const MediaGrant& grant : grants) transaction.puts.push_back(put_of(grant));
+    transaction.actor = kActor;
+    transaction.reason = "image for job " + grants.front().job;
+    auto committed = co_await services_.store.commit(std::move(transaction));
+    if (!committed) co_return fail(std::move(committed.error()));
+    co_return Result<void>();
 }
 
 Awaitable<void> Runner::remember(const JobRun& run) {
@@ -329,6 +364,7 @@ Awaitable<void> Runner::remember(const JobRun& run) {
     if (!is_at_rest(progress.step)) co_return;
     BmcStatus status = read_bmc_status(services_.store, bmc.name);
     status.profile = progress.profile;
+    status.site = settings_of(bmc.name).site;
     status.last_job = run.order().id;
     status.seen = services_.clock.system_now();
     status.refused_login = run.credentials_refused() ? login_digest(bmc) : std::string();
@@ -342,6 +378,12 @@ Awaitable<void> Runner::remember(const JobRun& run) {
     }
     Transaction transaction;
     transaction.puts.push_back({std::string(kBmcStatusKind), bmc.name, encode(status)});
+    if (is_final(progress.step)) {
+        const Goal& goal = run.order().goal;
+        for (std::string& grant : grant_keys({goal.http_image, goal.https_image})) {
+            transaction.deletes.push_back({std::string(kMediaGrantKind), std::move(grant)});
+        }
+    }
     transaction.actor = kActor;
     transaction.reason = "job " + run.order().id;
     auto committed = co_await services_.store.commit(std::move(transaction));

@@ -15,15 +15,23 @@
 
 #include "agent/sdk/log.hpp"
 #include "plugins/redfish/client.hpp"
+#include "plugins/redfish/image.hpp"
 #include "plugins/redfish/job_run.hpp"
 
 namespace nett::redfish {
 
+// What an operator says of one BMC beyond its registration.
+struct BmcSettings {
+    std::string site;     // its jobs share this site's limit; empty: none
+    std::string profile;  // empty: found out
+};
+
 struct RunnerSettings {
     std::size_t concurrency = 32;
     std::vector<Prefix6> allowed;  // where BMCs may be; empty: nowhere
-    std::string image_url;         // for jobs that name none
+    ImageSettings image;
     std::chrono::seconds boot_deadline{1800};
+    std::map<std::string, BmcSettings> bmcs = {};   // by name
     std::map<std::string, std::size_t> sites = {};  // limits of sites; one that is not here has only the common limit
 };
 
@@ -79,6 +87,7 @@ private:
     bool wants_to_wake(const std::string& key, const Entry& entry) const;
     void pump();
     bool may_run(const Place& place, bool owns_system) const;
+    BmcSettings settings_of(const std::string& bmc) const;
     Place find_place(const std::string& machine) const;
     void occupy(const Place& place);
     void vacate(const Place& place);
@@ -87,7 +96,9 @@ private:
     Awaitable<void> work(std::string key);
     Result<std::unique_ptr<JobRun>> prepare(const std::string& key);
     Result<JobOrder> make_order(const Job& job) const;
-    Result<void> take_image(const Job& job, JobOrder& order) const;
+    Result<void> take_image(const Job& job, const Machine& machine, JobOrder& order) const;
+    // Grants come before the URLs that they are for are used, and go with the job.
+    Awaitable<Result<void>> store_grants(std::vector<MediaGrant> grants);
     Result<Bmc> usable_bmc(const Machine& machine) const;
     // What became of the BMC, for the next job and for people.
     Awaitable<void> remember(const JobRun& run);

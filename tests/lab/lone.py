@@ -5,6 +5,7 @@ import json
 import socket
 import ssl
 import subprocess
+import uuid
 
 from . import wait
 from .process import Process, ReadySocket
@@ -26,9 +27,9 @@ class LoneAgent:
     def __init__(self, build, folder, allow="::1/128", boot_wait=60, image=IMAGE, more=""):
         self.folder = folder
         self._build = build
-        self._socket = folder / "s"
+        self.socket = folder / "s"
         self.process = None
-        self._port = free_port()
+        self.port = free_port()
         self._uuids = {}
         self.run(build.program("talos-fabric-builder"), "pki", "init", folder, "--server-address", "::1")
         self.run(build.program("talos-fabric-builder"), "pki", "tenant", folder, "t")
@@ -36,10 +37,10 @@ class LoneAgent:
 state file {folder}/state.db
 secret-key file {folder}/secret.key
 artifacts directory {folder}/artifacts
-api socket {self._socket}
+api socket {self.socket}
 !
 plugin metadata
- listen [::1]:{self._port}
+ listen [::1]:{self.port}
  server-address ::1
  certificate {folder}/server.pem
  private-key {folder}/server.key
@@ -72,10 +73,15 @@ plugin redfish
         return done.stdout
 
     def show(self, command):
-        return json.loads(self.run(self._build.program("nettsh"), "--socket", self._socket, "--json", "-c", command))
+        return json.loads(self.run(self._build.program("nettsh"), "--socket", self.socket, "--json", "-c", command))
+
+    def try_shell(self, command):
+        """One command as text: the finished process."""
+        return subprocess.run([self._build.program("nettsh"), "--socket", self.socket, "-c", command], capture_output=True, text=True,
+                              timeout=200, check=False)
 
     def builder(self, *words):
-        return self.run(self._build.program("talos-fabric-builder"), "--server", f"unix:{self._socket}", *map(str, words))
+        return self.run(self._build.program("talos-fabric-builder"), "--server", f"unix:{self.socket}", *map(str, words))
 
     def register(self, names, endpoint, password=None, system="/redfish/v1/Systems/{name}"):
         file = self.folder / "password"
@@ -89,7 +95,8 @@ plugin redfish
                          "--artifact-set", "s", "--config", self.folder / "machine.yaml", "--bmc", name)
 
     def uuid_of(self, name):
-        return self._uuids.setdefault(name, f"6e657474-0000-4000-8000-{len(self._uuids):012d}")
+        """As the emulated BMC tells it."""
+        return self._uuids.setdefault(name, str(uuid.uuid5(uuid.NAMESPACE_URL, f"/redfish/v1/Systems/{name}")))
 
     def prepare(self):
         """A tenant and an artifact set, which machines must have."""
@@ -107,7 +114,7 @@ plugin redfish
         """The machine's image runs and asks for its boot script."""
         context = ssl.create_default_context(cafile=self.folder / "root.pem")
         context.load_cert_chain(self.folder / "t.pem", self.folder / "t.key")
-        connection = http.client.HTTPSConnection("::1", self._port, timeout=10, context=context)
+        connection = http.client.HTTPSConnection("::1", self.port, timeout=10, context=context)
         connection.request("GET", f"/v1/boot/{self._uuids[name]}")
         assert connection.getresponse().status == 200
         connection.close()

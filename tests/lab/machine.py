@@ -12,15 +12,15 @@ import sys
 from . import netns, wait
 from .fabric import TORS
 
-_QEMU = "/usr/bin/qemu-system-x86_64"
+QEMU = "/usr/bin/qemu-system-x86_64"
 _FIRMWARE = "/usr/share/OVMF/OVMF_CODE_4M.fd"
-_VARIABLES = "/usr/share/OVMF/OVMF_VARS_4M.fd"
+VARIABLES = "/usr/share/OVMF/OVMF_VARS_4M.fd"
 # The second command wakes a machine that has powered itself off.
 RESET = ("system_reset", "cont")
 _FIRMWARE_SPEAKS = re.compile(r"BdsDxe|UEFI|Boot[0-9]{4}")
 
 
-def _firmware_arguments(variables):
+def firmware_arguments(variables):
     return ["-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={_FIRMWARE}",
             "-drive", f"if=pflash,unit=1,format=raw,file={variables}"]
 
@@ -39,10 +39,10 @@ def accelerator(folder):
 def _kvm_runs_firmware(folder):
     variables = pathlib.Path(folder) / "probe-vars.fd"
     console = pathlib.Path(folder) / "probe-console.log"
-    shutil.copyfile(_VARIABLES, variables)
+    shutil.copyfile(VARIABLES, variables)
     console.write_text("", encoding="ascii")
-    probe = subprocess.Popen([_QEMU, "-machine", "q35,accel=kvm", "-cpu", "host", "-m", "256", "-display", "none", "-nodefaults",
-                              "-serial", f"file:{console}", *_firmware_arguments(variables)],
+    probe = subprocess.Popen([QEMU, "-machine", "q35,accel=kvm", "-cpu", "host", "-m", "256", "-display", "none", "-nodefaults",
+                              "-serial", f"file:{console}", *firmware_arguments(variables)],
                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         spoke = lambda: probe.poll() is not None or _FIRMWARE_SPEAKS.search(console.read_text(encoding="utf-8", errors="replace"))
@@ -76,7 +76,7 @@ class Machine:
         self._disk = self.node.folder / "disk.img"
         self._variables = self.node.folder / "firmware-variables.fd"
         shutil.copyfile(disk, self._disk)
-        shutil.copyfile(_VARIABLES, self._variables)
+        shutil.copyfile(VARIABLES, self._variables)
         self.console_path.touch()
         self.process = None
         for node, link in self._places:
@@ -85,7 +85,7 @@ class Machine:
     def start(self):
         taps = [netns.open_tap(node.namespace, link) for node, link in self._places]
         try:
-            self.process = self.node.start("qemu", _QEMU, *self._arguments(taps), pass_fds=taps)
+            self.process = self.node.start("qemu", QEMU, *self._arguments(taps), pass_fds=taps)
         finally:
             for tap in taps:
                 os.close(tap)
@@ -94,7 +94,7 @@ class Machine:
         cpu = "host" if self._accelerator == "kvm" else "max"
         arguments = ["-machine", f"q35,accel={self._accelerator}", "-cpu", cpu, "-m", self._memory, "-smp", 1, "-display", "none",
                      "-nodefaults", "-no-shutdown", "-uuid", self.uuid, "-serial", f"file:{self.console_path}",
-                     "-qmp", f"unix:{self._qmp_path},server=on,wait=off", *_firmware_arguments(self._variables),
+                     "-qmp", f"unix:{self._qmp_path},server=on,wait=off", *firmware_arguments(self._variables),
                      "-device", "qemu-xhci", "-drive", f"if=none,id=stick,format=raw,readonly=on,file={self._stick}",
                      "-device", "usb-storage,drive=stick,bootindex=1,removable=on",
                      "-drive", f"if=none,id=disk,format=raw,file={self._disk}", "-device", "virtio-blk-pci,drive=disk,bootindex=2",

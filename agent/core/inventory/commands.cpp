@@ -7,6 +7,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/json.hpp>
 
+#include "agent/sdk/job_image.hpp"
 #include "agent/sdk/strings.hpp"
 
 namespace nett {
@@ -103,16 +104,6 @@ Answer show_jobs(Inventory& inventory) {
                               {"message", "Message"}});
 }
 
-Answer show_bmc(Inventory& inventory) {
-    const auto records = co_await read_all([&inventory](const std::string& after) { return inventory.bmcs(after); },
-                                           [](const auto& record) { return record.value.name; });
-    co_return table(records, {{"name", "Name"},
-                              {"endpoint", "Endpoint"},
-                              {"username", "User"},
-                              {"system_path", "System"},
-                              {"trust", "Trust"}});
-}
-
 Answer show_unknown_machines(Inventory& inventory) {
     const auto records =
         co_await read_all([&inventory](const std::string& after) { return inventory.unknown_machines(after); },
@@ -203,10 +194,6 @@ Answer show_machine(Inventory& inventory, CommandCall call) {
     co_return object(inventory.machine_view(call.arg("name")));
 }
 
-Answer show_job(Inventory& inventory, CommandCall call) {
-    co_return object(inventory.job(call.arg("id")));
-}
-
 Answer set_state(Inventory& inventory, CommandCall call) {
     const auto name = call.arg("name");
     const auto state = parse_machine_state(call.arg("state"));
@@ -225,21 +212,6 @@ Answer accept(Inventory& inventory, CommandCall call) {
     const auto name = call.arg("name");
     const auto revision = co_await inventory.accept_unknown_machine(call.arg("id"), name, by(call));
     co_return done(revision, fmt::format("machine {} is registered; give it an artifact set", name));
-}
-
-Answer provision(Inventory& inventory, CommandCall call) {
-    std::map<std::string, std::string> parameters;
-    if (const auto url = call.args.find("url"); url != call.args.end()) parameters["image-url"] = url->second;
-    const auto job = co_await inventory.create_job("provision", call.arg("name"), std::move(parameters), by(call));
-    if (!job) co_return fail(job.error());
-    json::object data{{"id", job->id}, {"machine", job->machine}, {"state", job->state}};
-    co_return Output{std::move(data), {}, fmt::format("job {}; \"show job {}\" follows it\n", job->id, job->id)};
-}
-
-Answer cancel(Inventory& inventory, CommandCall call) {
-    const auto id = call.arg("id");
-    const auto revision = co_await inventory.cancel_job(id, by(call));
-    co_return done(revision, fmt::format("job {} is asked to stop", id));
 }
 
 // The members that every record shows; `version` is the record's format.
@@ -276,7 +248,6 @@ void add_show_commands(std::vector<OpCommand>& commands, Inventory& inventory) {
     commands.push_back(show("show tenants", "Tenants and whose certificates are theirs", inventory, show_tenants));
     commands.push_back(show("show artifacts", "Artifact sets that machines netboot", inventory, show_artifacts));
     commands.push_back(show("show jobs", "Jobs, oldest first", inventory, show_jobs));
-    commands.push_back(show("show bmc", "Registered BMCs", inventory, show_bmc));
     commands.push_back(
         show("show unknown-machines", "Machines that asked and are not registered", inventory, show_unknown_machines));
     commands.push_back(show("show profiles", "What machines of one sort have in common", inventory, show_profiles));
@@ -285,9 +256,6 @@ void add_show_commands(std::vector<OpCommand>& commands, Inventory& inventory) {
     commands.push_back(action("show machine {name:word:@machines}", "All about one machine", Role::kViewer,
                               {{"show", "Show the state of the agent"}, {"machine", "A machine"}, {"name", "Its name"}},
                               [&inventory](CommandCall call) { return show_machine(inventory, std::move(call)); }));
-    commands.push_back(action("show job {id:word:@jobs}", "All about one job", Role::kViewer,
-                              {{"show", "Show the state of the agent"}, {"job", "A job"}, {"id", "Its number"}},
-                              [&inventory](CommandCall call) { return show_job(inventory, std::move(call)); }));
 }
 
 void add_machine_commands(std::vector<OpCommand>& commands, Inventory& inventory) {
@@ -298,9 +266,6 @@ void add_machine_commands(std::vector<OpCommand>& commands, Inventory& inventory
                                         {"unlock", "Lift the lock"},
                                         {"accept", "Register an unknown machine under this name"},
                                         {"id", "The UUID or MAC address that it asked with"},
-                                        {"provision", "Boot it from the image through its BMC"},
-                                        {"image-url", "Another image than the configured one"},
-                                        {"url", "http(s)://[ADDRESS]/….iso"},
                                         {"release", "Lift its hold: it boots as its state says again"},
                                         {"erased", "Its disks are erased"},
                                         {"proof", "What shows it, in one line"},
@@ -324,11 +289,6 @@ void add_machine_commands(std::vector<OpCommand>& commands, Inventory& inventory
         [&inventory](CommandCall call) { return delete_machine(inventory, std::move(call)); });
     add("machine {name:word} accept {id:word:@unknown-machines}", "Register an unknown machine",
         [&inventory](CommandCall call) { return accept(inventory, std::move(call)); });
-    for (const auto* pattern :
-         {"machine provision {name:word:@machines}", "machine provision {name:word:@machines} image-url {url:word}"}) {
-        add(pattern, "Create a provision job",
-            [&inventory](CommandCall call) { return provision(inventory, std::move(call)); });
-    }
 }
 
 void add_pool_commands(std::vector<OpCommand>& commands, Inventory& inventory) {
@@ -354,10 +314,6 @@ std::vector<OpCommand> inventory_commands(Inventory& inventory) {
     std::vector<OpCommand> commands;
     add_show_commands(commands, inventory);
     add_machine_commands(commands, inventory);
-    commands.push_back(
-        action("job {id:word:@jobs} cancel", "Stop a job", Role::kOperator,
-               {{"job", "Change a job"}, {"id", "Its number"}, {"cancel", "Stop it and clean up behind it"}},
-               [&inventory](CommandCall call) { return cancel(inventory, std::move(call)); }));
     commands.push_back(
         action("job {id:word:@jobs} acknowledge", "See to a job that waits for an operator", Role::kOperator,
                {{"job", "Change a job"}, {"id", "Its number"}, {"acknowledge", "Its machine may have the next job"}},
@@ -439,6 +395,12 @@ json::object public_json(const Stored<Job>& stored) {
     // The plugin's own JSON, as JSON.
     json::error_code error;
     if (auto progress = json::parse(stored.value.progress, error); !error) object["progress"] = std::move(progress);
+    if (auto* progress = object["progress"].if_object()) progress->erase("sealed_image");
+    auto& parameters = object["parameters"].as_object();
+    if (const auto shown = stored.value.parameters.find(kJobImageShown); shown != stored.value.parameters.end()) {
+        parameters.erase(kJobImageShown);
+        parameters[kJobImageUrl] = shown->second;
+    }
     return object;
 }
 

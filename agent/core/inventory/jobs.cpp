@@ -4,16 +4,18 @@
 #include <boost/json/serialize.hpp>
 
 #include "agent/core/inventory/inventory.hpp"
+#include "agent/core/inventory/job_types.hpp"
 #include "agent/core/inventory/validate.hpp"
+#include "agent/sdk/job_image.hpp"
 #include "agent/sdk/lifecycle.hpp"
 #include "agent/sdk/records.hpp"
+#include "agent/sdk/redact.hpp"
 #include "agent/sdk/strings.hpp"
 
 namespace nett {
 
 namespace {
 
-constexpr std::string_view kProvisionType = "provision";
 constexpr std::string_view kQueued = "QUEUED";
 constexpr std::string_view kCancelled = "CANCELLED";
 constexpr std::string_view kNeedsOperator = "NEEDS_OPERATOR";
@@ -47,17 +49,6 @@ Transaction::Put counter_put(std::uint64_t last) {
             {}};
 }
 
-Result<void> check_parameters(const std::map<std::string, std::string>& parameters) {
-    if (parameters.size() > kMaxParameters)
-        return fail(Code::kInvalidArgument, "a job has at most {} parameters", kMaxParameters);
-    for (const auto& [name, value] : parameters) {
-        if (name != "image-url")
-            return fail(Code::kInvalidArgument, "a provision job has no parameter \"{}\"; it has image-url", name);
-        NETT_TRY(check_text(name, value, kMaxKernelArgs));
-    }
-    return {};
-}
-
 // Ended jobs that are kKeptJobs numbers old go, a few at a time: as many as come.
 constexpr std::size_t kForgottenAtOnce = 4;
 
@@ -69,6 +60,32 @@ Result<void> forget_old_jobs(const Store& store, std::uint64_t last, Transaction
     for (const auto& record : *oldest) {
         if (record.key <= keep_after) transaction.deletes.push_back({record.kind, record.key});
     }
+    return {};
+}
+
+tl::unexpected<Error> refuse(const Machine& machine, std::string_view why) {
+    return fail(Code::kFailedPrecondition, "machine \"{}\" {}", machine.name, why);
+}
+
+Result<void> check_target(const Store& store, const JobType& type, const Machine& machine) {
+    if (machine.locked && type.changes_machine) {
+        return refuse(machine, fmt::format("is locked; \"machine {} unlock\" lifts it", machine.name));
+    }
+    if (machine.bmc.empty()) return refuse(machine, "has no BMC; register it with the name of its BMC");
+    const auto bmc = store.get(kBmcKind, machine.bmc);
+    if (!bmc) return fail(bmc.error());
+    if (!*bmc) return refuse(machine, fmt::format("has BMC \"{}\", which is not registered", machine.bmc));
+    return {};
+}
+
+// A BMC's image URL may carry a token: the record has it sealed.
+Result<void> seal_image(const SecretBox& secrets, Job& job) {
+    const auto url = job.parameters.find(kJobImageUrl);
+    if (url == job.parameters.end()) return {};
+    auto sealed = secrets.seal(url->second, job_image_context(job.id));
+    if (!sealed) return fail(std::move(sealed.error()));
+    job.parameters[kJobImageShown] = redact_url(url->second);
+    url->second = std::move(*sealed);
     return {};
 }
 
@@ -84,26 +101,21 @@ Result<std::optional<Job>> Inventory::open_job_of(const std::string& machine) co
     return std::optional<Job>();
 }
 
+// What a provision job wants besides what every job does.
 Result<void> Inventory::check_provision(const Machine& machine) const {
-    const auto refuse = [&](std::string_view why) {
-        return fail(Code::kFailedPrecondition, "machine \"{}\" {}", machine.name, why);
-    };
-    if (machine.locked) return refuse(fmt::format("is locked; \"machine {} unlock\" lifts it", machine.name));
-    if (machine.bmc.empty()) return refuse("has no BMC; register it with the name of its BMC");
-    const auto bmc = store_.get(kBmcKind, machine.bmc);
-    if (!bmc) return fail(bmc.error());
-    if (!*bmc) return refuse(fmt::format("has BMC \"{}\", which is not registered", machine.bmc));
-    if (boot_decision(machine) == BootKind::kDisk) {
-        return refuse(fmt::format("is {}: it would boot its disk again; say \"machine {} state reprovision\" first",
-                                  to_string(machine.state), machine.name));
-    }
-    return {};
+    if (boot_decision(machine) != BootKind::kDisk) return {};
+    return refuse(machine,
+                  fmt::format("is {}: it would boot its disk again; say \"machine {} state reprovision\" first",
+                              to_string(machine.state), machine.name));
 }
 
 Result<Transaction> Inventory::build_job(Job& job) const {
+    const auto type = check_job(job.type, job.parameters);
+    if (!type) return fail(type.error());
     const auto target = machine(job.machine);
     if (!target) return fail(target.error());
-    NETT_TRY(check_provision(target->value));
+    NETT_TRY(check_target(store_, **type, target->value));
+    if ((*type)->boots_image) NETT_TRY(check_provision(target->value));
     const auto other = open_job_of(job.machine);
     if (!other) return fail(other.error());
     if (*other && (*other)->state == kNeedsOperator) {
@@ -121,22 +133,21 @@ Result<Transaction> Inventory::build_job(Job& job) const {
     if (!counter) return fail(counter.error());
     job.id = std::to_string(counter->last + 1);
     job.created = job.updated = clock_.system_now();
+    Job stored = job;
+    NETT_TRY(seal_image(secrets_, stored));
     Transaction transaction;
     // All jobs are numbered here, so this compare also keeps two jobs for one machine apart.
     transaction.compares.push_back({std::string(kCounterKind), std::string(kJobCounter), counter->revision});
     transaction.compares.push_back({std::string(kMachineKind), job.machine, target->revision});
     transaction.puts.push_back(counter_put(counter->last + 1));
-    transaction.puts.push_back(put_of(job));
+    transaction.puts.push_back(put_of(stored));
     NETT_TRY(forget_old_jobs(store_, counter->last + 1, transaction));
     return transaction;
 }
 
 Awaitable<Result<Job>> Inventory::create_job(std::string type, std::string machine,
                                              std::map<std::string, std::string> parameters, By by) {
-    if (type != kProvisionType) {
-        co_return fail(Code::kInvalidArgument, "\"{}\" is not a type of job; {} is", type, kProvisionType);
-    }
-    NETT_CO_TRY(check_parameters(parameters));
+    NETT_CO_TRY(check_job(type, parameters));
     Job job;
     job.type = std::move(type);
     job.machine = std::move(machine);

@@ -1,4 +1,5 @@
 #include "agent/core/inventory/commands.hpp"
+#include "agent/core/inventory/job_commands.hpp"
 
 #include <boost/json.hpp>
 
@@ -16,8 +17,13 @@ protected:
         ASSERT_TRUE(run(inventory_->put_bmc(bmc("node-1"), "hunter2", by_)));
         ASSERT_TRUE(put(wanted, "secret config"));
     }
+    std::vector<OpCommand> all_commands() {
+        auto commands = inventory_commands(*inventory_);
+        for (auto& command : job_commands(*inventory_, *store_)) commands.push_back(std::move(command));
+        return commands;
+    }
     Result<Output> call(const std::string& pattern, std::map<std::string, std::string, std::less<>> args = {}) {
-        for (const auto& command : inventory_commands(*inventory_)) {
+        for (const auto& command : all_commands()) {
             if (command.pattern != pattern) continue;
             CommandCall call{std::move(args), "unix:root", {}};
             return await_on(loop_, command.run(std::move(call)));
@@ -64,6 +70,26 @@ TEST_F(InventoryCommandsTest, CommandsChangeMachines) {
     EXPECT_EQ(call("show machine {name:word:@machines}", {{"name", "node-9"}}).error().code, Code::kNotFound);
 }
 
+TEST_F(InventoryCommandsTest, AnImageUrlIsSealedAndShownWithoutItsToken) {
+    ASSERT_TRUE(
+        call("machine media {name:word:@machines} {action:choice:insert} image-url {image-url:word}",
+             {{"name", "node-1"}, {"action", "insert"}, {"image-url", "https://[2001:db8::1]/m/s3cret/a.iso"}}));
+    const auto job = call("show job {id:word:@jobs}", {{"id", "1"}}).value();
+    EXPECT_EQ(job.data.as_object().at("parameters").as_object().at("image-url"), "https://[2001:db8::1]/…/a.iso");
+    const auto record = store_->get(kJobKind, job_key("1")).value().value();
+    EXPECT_EQ(record.value.find("s3cret"), std::string::npos);
+    const auto sealed = inventory_->job("1").value().value.parameters.at(kJobImageUrl);
+    EXPECT_EQ(secrets_->open(sealed, job_image_context("1")).value(), "https://[2001:db8::1]/m/s3cret/a.iso");
+}
+
+TEST_F(InventoryCommandsTest, FollowingEndsWithTheJobAndFailsWithIt) {
+    ASSERT_TRUE(call("machine check {name:word:@machines}", {{"name", "node-1"}}));
+    ASSERT_TRUE(call("job {id:word:@jobs} cancel", {{"id", "1"}}));
+    const auto followed = call("show job {id:word:@jobs} --follow", {{"id", "1"}});
+    ASSERT_FALSE(followed);
+    EXPECT_EQ(followed.error().message, "job 1 is CANCELLED: cancelled before it began");
+}
+
 TEST_F(InventoryCommandsTest, CompletionsAreLive) {
     const auto sources = inventory_completions(*inventory_);
     EXPECT_EQ(sources.at("machines")(), std::vector<std::string>{"node-1"});
@@ -75,7 +101,7 @@ TEST_F(InventoryCommandsTest, CompletionsAreLive) {
 // Every source that a pattern names is there.
 TEST_F(InventoryCommandsTest, PatternsNameExistingSources) {
     const auto sources = inventory_completions(*inventory_);
-    for (const auto& command : inventory_commands(*inventory_)) {
+    for (const auto& command : all_commands()) {
         const auto at = command.pattern.find('@');
         if (at == std::string::npos) continue;
         EXPECT_TRUE(sources.contains(command.pattern.substr(at + 1, command.pattern.find('}', at) - at - 1)))

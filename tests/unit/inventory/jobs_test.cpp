@@ -92,6 +92,25 @@ TEST_F(JobsTest, RefusesAMachineThatCannotBeProvisioned) {
               Code::kInvalidArgument);
 }
 
+TEST_F(JobsTest, ParametersAreThoseOfTheType) {
+    const auto create = [this](std::string type, std::map<std::string, std::string> parameters) {
+        const auto job = run(inventory_->create_job(std::move(type), "node-1", std::move(parameters), by_));
+        return job ? std::string() : job.error().message;
+    };
+    EXPECT_EQ(create("power", {}), "a power job needs the parameter action");
+    EXPECT_EQ(create("power", {{"action", "bounce"}}),
+              "\"bounce\" is no action of a power job; there are on, off, cycle, reset");
+    EXPECT_EQ(create("check", {{"action", "on"}}), "a check job has no parameter \"action\"; it has none");
+    EXPECT_EQ(create("boot", {{"action", "set"}, {"target", "Pxe"}, {"enabled", "once"}}), "");
+}
+
+TEST_F(JobsTest, ALockedMachineIsOnlyLookedAt) {
+    ASSERT_TRUE(run(inventory_->set_machine_lock("node-1", true, by_)));
+    EXPECT_EQ(run(inventory_->create_job("power", "node-1", {{"action", "off"}}, by_)).error().code,
+              Code::kFailedPrecondition);
+    EXPECT_TRUE(run(inventory_->create_job("inventory", "node-1", {}, by_)));
+}
+
 TEST_F(JobsTest, CancelEndsAQueuedJobAndAsksARunningOne) {
     ASSERT_TRUE(provision("node-1"));
     ASSERT_TRUE(run(inventory_->cancel_job("1", by_)));

@@ -151,7 +151,7 @@ protected:
     PlainBox secrets;
     Events events;
     Health health;
-    RunnerSettings settings{8, {Prefix6::parse("2001:db8:bc::/64").value()}, kImage, seconds(1800), {}};
+    RunnerSettings settings{8, {Prefix6::parse("2001:db8:bc::/64").value()}, {kImage, {}, ""}, seconds(1800), {}, {}};
     std::unique_ptr<Runner> runner;
 };
 
@@ -371,15 +371,63 @@ TEST_F(RunnerTest, TheBreakerOutlivesTheAgent) {
 
 TEST_F(RunnerTest, TheImagesUrlIsInNoRecordAsItIs) {
     add_machine("node-1", "2001:db8:bc::1");
-    settings.image_url = "http://[2001:db8::1]/m/tOkEn/nett.iso";
+    settings.image.url = "http://[2001:db8::1]/m/tOkEn/nett.iso";
     add_job("1", "node-1");
     start();
     settle();
-    EXPECT_EQ(bmcs["2001:db8:bc::1"].image, settings.image_url);
+    EXPECT_EQ(bmcs["2001:db8:bc::1"].image, settings.image.url);
     for (const Change& change : store.log) EXPECT_THAT(change.value.value_or(""), testing::Not(HasSubstr("/tOkEn/")));
     for (const Event& event : events.published) {
         for (const auto& [name, value] : event.fields) EXPECT_THAT(value, testing::Not(HasSubstr("tOkEn"))) << name;
     }
+}
+
+TEST_F(RunnerTest, AListenersImageHasAGrantForTheJobAndNoLonger) {
+    add_machine("node-1", "2001:db8:bc::1");
+    settings.image = {"", {"http://[2001:db8::1]:8080", "https://[2001:db8::1]:8443"}, "/var/lib/nett/media/nett.iso"};
+    bmcs["2001:db8:bc::1"].vendor = "OpenBMC";
+    add_job("1", "node-1");
+    start();
+    settle();
+    const std::string url = bmcs["2001:db8:bc::1"].image;
+    EXPECT_THAT(url, testing::MatchesRegex("https://\\[2001:db8::1\\]:8443/m/[^/]+/nett.iso"));
+    const auto grants = store.list(kMediaGrantKind).value();
+    ASSERT_EQ(grants.size(), 2U);
+    const MediaGrant grant = decode<MediaGrant>(grants[0].value).value();
+    EXPECT_EQ(grant.job, "1");
+    EXPECT_EQ(grant.sources.front().to_string(), "2001:db8:bc::1/128");
+    EXPECT_GT(grant.expires, clock.system_now() + settings.boot_deadline);
+    stop();
+    start();
+    boot("node-1");
+    settle();
+    EXPECT_EQ(job("1").state, "DONE");
+    EXPECT_TRUE(store.list(kMediaGrantKind).value().empty());
+}
+
+TEST_F(RunnerTest, ASiteHasALimitOfItsOwn) {
+    settings.sites = {{"east", 1}};
+    for (int i = 1; i <= 3; ++i) {
+        add_machine("node-" + std::to_string(i), "2001:db8:bc::" + std::to_string(i));
+        if (i < 3) settings.bmcs["node-" + std::to_string(i)].site = "east";
+        bmcs["2001:db8:bc::" + std::to_string(i)].fault = busy_bmc;
+        add_job(std::to_string(i), "node-" + std::to_string(i));
+    }
+    start();
+    settle();
+    EXPECT_EQ(job("1").state, "POWER_OFF");
+    EXPECT_EQ(job("2").state, "QUEUED");
+    EXPECT_EQ(job("3").state, "POWER_OFF");
+}
+
+TEST_F(RunnerTest, TheConfiguredProfileCounts) {
+    settings.bmcs["node-1"].profile = "supermicro";
+    add_machine("node-1", "2001:db8:bc::1");
+    bmcs["2001:db8:bc::1"].targets = {"Cd", "UsbCd"};
+    add_job("1", "node-1");
+    start();
+    settle();
+    EXPECT_EQ(bmcs["2001:db8:bc::1"].target, "UsbCd");
 }
 
 TEST_F(RunnerTest, InventoryFillsWhatTheRecordLacks) {
