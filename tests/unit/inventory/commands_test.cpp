@@ -1,5 +1,6 @@
 #include "agent/core/inventory/commands.hpp"
 #include "agent/core/inventory/job_commands.hpp"
+#include "agent/sdk/job_image.hpp"
 
 #include <boost/json.hpp>
 
@@ -25,7 +26,7 @@ protected:
     Result<Output> call(const std::string& pattern, std::map<std::string, std::string, std::less<>> args = {}) {
         for (const auto& command : all_commands()) {
             if (command.pattern != pattern) continue;
-            CommandCall call{std::move(args), "unix:root", {}};
+            CommandCall call{std::move(args), "unix:root", [](const Output&) {}};
             return await_on(loop_, command.run(std::move(call)));
         }
         return fail(Code::kNotFound, "no command {}", pattern);
