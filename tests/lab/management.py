@@ -5,6 +5,7 @@ import json
 from . import netns, wait
 from .build import SOURCE
 
+MANAGEMENT = "2001:db8:bc::/64"
 _HOST, ADDRESS = "2001:db8:bc::1", "2001:db8:bc::b"
 USER, PASSWORD = "admin", "correct horse"
 
