@@ -131,7 +131,7 @@ def test_a_machine_that_boots_in_a_loop_is_held_until_it_is_released(manage, net
     put_profile(manage, nett, "loop", boot_loop=nett.BootLoopLimit(boots=1, minutes=30))
     name, uuid = register(profile="loop")
     assert get(connection, f"/v1/boot/{uuid}")[0] == 200
-    # By the request that comes too soon, or by the agent itself when it sees the boot counted.
+    # What follows within seconds is the same boot; the first request that is not is refused.
     wait.until("the machine is held", lambda: get(connection, f"/v1/boot/{uuid}")[0] == 404, 30, every=0.5)
     machine = machine_of(manage, nett, name)
     assert "30 minutes" in machine.hold.reason and machine.state == nett.MACHINE_STATE_PROVISIONING

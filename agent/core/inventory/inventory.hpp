@@ -120,9 +120,8 @@ public:
     // The disks of a machine in Decommission are erased; `proof` is what shows it, in one line.
     Awaitable<Result<Revision>> report_erased(std::string name, std::string proof, By by);
     // What the agent does by itself; each looks again at what is there now, and does nothing if it does not hold any
-    // more: the deadline of its state has passed; it netboots in a loop; it is confirmed in the way its profile says.
+    // more: the deadline of its state has passed; it is confirmed in the way its profile says.
     Awaitable<Result<Revision>> hold_if_late(std::string name);
-    Awaitable<Result<Revision>> hold_if_looping(std::string name);
     Awaitable<Result<Revision>> confirm_if_wanted(std::string name, ConfirmBy seen, std::string reason);
     // Registers an unknown machine under a name, for the tenant of its certificate.
     Awaitable<Result<Revision>> accept_unknown_machine(std::string id, std::string name, By by);

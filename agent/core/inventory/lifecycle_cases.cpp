@@ -78,22 +78,6 @@ Awaitable<Result<Revision>> Inventory::hold_if_late(std::string name) {
     co_return co_await change_state(std::move(name), "deadline", std::move(by), std::move(decide));
 }
 
-Awaitable<Result<Revision>> Inventory::hold_if_looping(std::string name) {
-    Decide decide = [this](const Machine& machine, Cause& cause) -> Result<std::optional<LifecycleEvent>> {
-        if (boot_decision(machine) == BootKind::kDisk) return std::nullopt;
-        const auto profile = effective_profile(store_, machine);
-        if (!profile) return fail(profile.error());
-        const auto boots = read_record<BootHistory>(store_, kBootHistoryKind, machine.name);
-        if (!boots) return fail(boots.error());
-        const auto& limit = profile->boot_loop;
-        if (!*boots || !is_boot_loop((*boots)->value, machine, limit, cause.when)) return std::nullopt;
-        cause.reason = fmt::format("{} netboots within {} minutes", limit.boots, limit.minutes);
-        return LifecycleEvent::kBootLoop;
-    };
-    By by{kAgent, ""};
-    co_return co_await change_state(std::move(name), "boot loop", std::move(by), std::move(decide));
-}
-
 // Only Provisioning ends by itself: in Reprovision the old system may still announce the prefix, and whoever put a
 // machine into Maintenance takes it out again.
 Awaitable<Result<Revision>> Inventory::confirm_if_wanted(std::string name, ConfirmBy seen, std::string reason) {

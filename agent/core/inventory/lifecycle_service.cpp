@@ -22,9 +22,6 @@ LifecycleService::LifecycleService(asio::any_io_executor loop, Store& store, Inv
 
 void LifecycleService::start() {
     machines_ = store_.watch(std::string(kMachineKind), [this](const Change& change) { follow(change); });
-    boots_ = store_.watch(std::string(kBootHistoryKind), [this](const Change& change) {
-        if (change.value && booted_.insert(change.key).second) wake();
-    });
     profiles_ = store_.watch(std::string(kProfileKind), [this](const Change&) {
         read_all_wanted_ = true;
         wake();
@@ -39,7 +36,6 @@ void LifecycleService::start() {
 
 Awaitable<void> LifecycleService::stop() {
     machines_.reset();
-    boots_.reset();
     profiles_.reset();
     happenings_.reset();
     stopping_ = true;
@@ -110,7 +106,7 @@ void LifecycleService::on_prefix(const Event& event) {
 
 SystemTime LifecycleService::next_wake() const {
     const auto now = clock_.system_now();
-    if (read_all_wanted_ || !booted_.empty() || !seen_.empty()) return now;
+    if (read_all_wanted_ || !seen_.empty()) return now;
     const auto latest = now + kDeadlineGranularity;
     return due_.empty() ? latest : std::min(latest, due_.begin()->first);
 }
@@ -119,7 +115,6 @@ Awaitable<void> LifecycleService::run() {
     while (!stopping_) {
         if (read_all_wanted_) co_await read_all();
         co_await confirm_seen_ones();
-        co_await break_loops();
         co_await hold_late_ones();
         const auto wait = next_wake() - clock_.system_now();
         if (stopping_ || wait <= wait.zero()) {
@@ -173,14 +168,6 @@ Awaitable<void> LifecycleService::confirm_seen_ones() {
         const auto& [how, why] = one.mapped();
         const auto done = co_await inventory_.confirm_if_wanted(one.key(), how, why);
         report("confirm a machine", one.key(), done);
-    }
-}
-
-Awaitable<void> LifecycleService::break_loops() {
-    while (!stopping_ && !booted_.empty()) {
-        std::string machine = std::move(booted_.extract(booted_.begin()).value());
-        const auto done = co_await inventory_.hold_if_looping(machine);
-        report("look for a boot loop", machine, done);
     }
 }
 

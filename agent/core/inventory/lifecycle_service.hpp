@@ -1,5 +1,5 @@
-// What moves machines through their lifecycle without anybody asking: deadlines, the boot-loop breaker, confirmations
-// by the fabric or by the config's being fetched.
+// What moves machines through their lifecycle without anybody asking: deadlines, and confirmations by the fabric or by
+// the config's being fetched. (Boot loops are broken at the boot request itself, by the metadata plugin.)
 #pragma once
 
 #include <chrono>
@@ -46,7 +46,6 @@ private:
     Awaitable<void> read_all();
     Awaitable<void> hold_late_ones();
     Awaitable<void> confirm_seen_ones();
-    Awaitable<void> break_loops();
     SystemTime next_wake() const;
     void wake();
     void report(std::string_view doing, const std::string& machine, const Result<Revision>& done) const;
@@ -60,12 +59,10 @@ private:
     asio::steady_timer timer_;
     asio::steady_timer ended_;
     Subscription machines_;
-    Subscription boots_;
     Subscription profiles_;
     Subscription happenings_;
     std::map<std::string, SystemTime> deadline_of_;                  // by machine
     std::set<std::pair<SystemTime, std::string>> due_;               // the same, by time
-    std::set<std::string> booted_;                                   // to look at for boot loops
     std::map<std::string, std::pair<ConfirmBy, std::string>> seen_;  // to confirm: how, and why
     bool read_all_wanted_ = false;
     bool running_ = false;

@@ -123,23 +123,6 @@ TEST_F(LifecycleTest, AChangedProfileChangesTheDeadlines) {
     EXPECT_EQ(node().hold.reason, "in state maintenance for longer than 5 s");
 }
 
-TEST_F(LifecycleTest, ABootLoopIsBroken) {
-    use_profile([](Profile& profile) { profile.boot_loop = {3, 10}; });
-    set(S::kMaintenance);
-    start();
-    BootHistory history;
-    history.machine = "node-1";
-    for (int i = 0; i < 3; ++i) {
-        clock_.advance(std::chrono::minutes(1));
-        EXPECT_EQ(node().hold.reason, "") << i;
-        history = with_boot(history, {clock_.system_now(), "::1", "netboot"});
-        commit(put_of(history));
-        settle();
-    }
-    EXPECT_EQ(node().hold.reason, "3 netboots within 10 minutes");
-    EXPECT_EQ(node().state, S::kMaintenance);
-}
-
 TEST_F(LifecycleTest, TheFabricConfirmsAMachineByItsPrefix) {
     use_profile([](Profile& profile) { profile.confirm = ConfirmBy::kFabric; });
     change([](Machine& value) {
