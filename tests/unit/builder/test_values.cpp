@@ -35,10 +35,11 @@ TEST(Values, MetadataServerIsAGlobalAddressWithOptionalPort) {
     }
 }
 
-TEST(Values, ServerTargetIsAUnixSocket) {
+TEST(Values, ServerTargetIsAUnixSocketOrAnAddressWithAPort) {
     EXPECT_EQ(parse_server_target("unix:/run/nett/nettd.sock").value(), "unix:/run/nett/nettd.sock");
     EXPECT_EQ(parse_server_target("/tmp/a.sock").value(), "unix:/tmp/a.sock");
-    for (const char* bad : {"", "unix:", "localhost:50051", "[::1]:50051"})
+    EXPECT_EQ(parse_server_target("[2001:DB8::1]:9443").value(), "[2001:db8::1]:9443");
+    for (const char* bad : {"", "unix:", "localhost:50051", "[::1]", "127.0.0.1:50051"})
         EXPECT_FALSE(parse_server_target(bad)) << bad;
 }
 

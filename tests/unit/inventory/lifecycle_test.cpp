@@ -36,10 +36,10 @@ protected:
     }
     // Makes the service look at the clock.
     void tick() {
-        BootHistory nobody;
-        nobody.machine = "nobody";
-        nobody.boots = ++ticks_;
-        commit(put_of(nobody));
+        Profile nobodys;
+        nobodys.name = "nobodys";
+        nobodys.kernel_args = std::to_string(++ticks_);
+        commit(put_of(nobodys));
         settle();
     }
     void commit(Transaction::Put put) {

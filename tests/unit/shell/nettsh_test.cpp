@@ -240,7 +240,7 @@ TEST_F(Nettsh, InterruptCancelsTheCommandThatRuns) {
     process.interrupt();
     EXPECT_EQ(process.end(), 1);
     EXPECT_EQ(process.output, "");
-    EXPECT_EQ(process.errors, "% interrupted; the agent may still be at work\n");
+    EXPECT_EQ(process.errors, "% interrupted; a change that the agent had begun is finished\n");
 }
 
 TEST_F(Nettsh, QuestionMarkListsAtOnceAndKeepsTheLine) {
@@ -281,7 +281,7 @@ TEST_F(Nettsh, ControlCOnATerminalCancelsTheCommandAndKeepsTheShell) {
     terminal.type("wait\n");
     terminal.expect("waiting\r\n");
     terminal.type("\x03");
-    terminal.expect("% interrupted; the agent may still be at work");
+    terminal.expect("% interrupted; a change that the agent had begun is finished");
     terminal.expect("fake# ");
     terminal.type("show x\n");
     terminal.expect("got show x\r\n");
