@@ -194,7 +194,9 @@ def test_a_tcp_and_an_http_check_follow_what_they_ask(anycast):
         anycast.wait_next_hop(HOME, within=10)
     finally:
         program.kill()
-    assert "check port: connect: Connection refused" in anycast.wait_state("withdrawn")["reason"]
+    # By whichever of the two comes first.
+    assert "connect: Connection refused" in anycast.wait_state("withdrawn")["reason"]
+    wait.until("both are down", lambda: {anycast.check(name)["state"] for name in ("port", "web")} == {"down"}, within=10)
 
 
 def test_checks_of_the_address_ask_this_server_also_while_it_is_withdrawn(anycast):
