@@ -121,6 +121,54 @@ def test_show_ports_joins_what_the_switch_and_the_metadata_host_know(fabric_worl
     assert PORT in text and PREFIX in text
 
 
+def register(world):
+    """The machine, whose state the fabric confirms, bound to its port."""
+    nett, caller = world.messages, world.api()
+    profile = nett.Profile(tenant=story.TENANT, name="joins", confirm=nett.CONFIRM_BY_FABRIC)
+    prefix = row_of(world.agents["tor-a"], PORT)["prefix"]
+    machine = nett.Machine(name=NAME, tenant=story.TENANT, uuid=UUID, artifact_set=story.ARTIFACT_SET, profile="joins",
+                           production=nett.Production(mode=nett.PRODUCTION_MODE_STATIC, prefix=PREFIX),
+                           ports=[nett.PortBinding(port=PORT, prefix=prefix)])
+    try:
+        caller.call("Inventory/PutProfile", nett.PutProfileRequest(profile=profile), nett.MutationReply)
+        caller.call("Inventory/PutMachine", nett.PutMachineRequest(machine=machine, config=story.machine_config(NAME).encode()),
+                    nett.MutationReply)
+    finally:
+        caller.close()
+
+
+def machine_of(agent):
+    return agent.show(f"show machine {NAME}")
+
+
+def fabric_of(agent):
+    return machine_of(agent)["fabric"]["state"]
+
+
+def test_a_machine_is_active_once_the_fabric_sees_its_production_prefix(fabric_world, joined):
+    home = fabric_world.home
+    joined.announce(False)
+    wait.until("the metadata host knows that the prefix is gone", lambda: PREFIX not in reported(home, "tor-a"), within=60)
+    register(fabric_world)
+
+    def boot():
+        return fabric_world.servers[1].fetch(f"/v1/boot/{UUID}", fabric_world.tenant).status
+
+    assert boot() == 200
+    assert machine_of(home)["state"] == "provisioning"
+    joined.announce(True)
+    wait.until("the machine is active", lambda: machine_of(home)["state"] == "active", within=60)
+    assert boot() == 404
+    assert fabric_of(home) == "present"
+    confirmed = events(home, "machine.state")[-1]
+    assert confirmed["fields"]["to"] == "active" and PREFIX in confirmed["fields"]["reason"]
+    before = latest(home)
+    joined.announce(False)
+    wait.until("the machine is missing in the fabric", lambda: fabric_of(home) == "absent", within=60)
+    assert [event["fields"]["state"] for event in events(home, "machine.fabric", before)] == ["absent"]
+    assert machine_of(home)["state"] == "active"
+
+
 def test_a_short_flap_is_no_event_and_a_withdrawal_is_one(fabric_world, joined):
     before = latest(fabric_world.home)
     joined.announce(False)
