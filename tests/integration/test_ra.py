@@ -173,7 +173,9 @@ def test_advertisements_are_back_within_five_seconds_of_a_daemons_restart(switch
 
 def test_a_reload_of_frrs_configuration_is_repaired_within_five_seconds(switch):
     # frr-reload makes the running configuration that of the file, which has none of nett's lines.
-    switch.node.run("/usr/lib/frr/frr-reload.py", "--reload", "/etc/frr/frr.conf")
+    done = switch.node.run("/usr/lib/frr/frr-reload.py", "--reload", "/etc/frr/frr.conf", check=False)
+    # It would also delete "interface swp1" where the running configuration shows one, which FRR refuses for a link that is there.
+    assert done.returncode == 0 or "only inactive interfaces can be deleted" in done.stdout + done.stderr
     reloaded = time.monotonic()
     for number, host in enumerate(switch.hosts.values(), start=1):
         host.wait_advertised("its advertisement", alive(number), within=5 + INTERVAL, since=reloaded + 0.5)
