@@ -82,7 +82,7 @@ Result<void> Runner::start(RunnerSettings settings) {
 void Runner::configure(RunnerSettings settings) {
     settings_ = std::move(settings);
     for (auto& [key, entry] : jobs_) {
-        if (!entry.run && entry.phase != Phase::kRunning) entry.place.reset();
+        look_again(entry);
     }
     pump();
 }
@@ -91,6 +91,11 @@ void Runner::set_phase(const std::string& key, Entry& entry, Phase phase) {
     by_phase_[entry.phase].erase(key);
     entry.phase = phase;
     by_phase_[phase].insert(key);
+}
+
+// A job keeps the place that it occupies, also while its run is being made.
+void Runner::look_again(Entry& entry) {
+    if (!entry.run && entry.phase != Phase::kRunning) entry.place.reset();
 }
 
 void Runner::on_job(const Change& change) {
@@ -135,11 +140,8 @@ void Runner::take(const Job& job) {
 void Runner::on_machine(const Change& change) {
     for (auto& [key, entry] : jobs_) {
         if (entry.machine != change.key) continue;
-        if (entry.run) {
-            entry.run->wake();
-        } else {
-            entry.place.reset();
-        }
+        if (entry.run) entry.run->wake();
+        look_again(entry);
         if (entry.phase == Phase::kResting && wants_to_wake(key, entry)) set_phase(key, entry, Phase::kQueued);
     }
     pump();
@@ -148,7 +150,7 @@ void Runner::on_machine(const Change& change) {
 void Runner::on_bmc(const Change&) {
     // Rare, and it may change where any waiting job belongs.
     for (auto& [key, entry] : jobs_) {
-        if (!entry.run && entry.phase != Phase::kRunning) entry.place.reset();
+        look_again(entry);
     }
     pump();
 }

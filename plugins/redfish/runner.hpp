@@ -84,6 +84,7 @@ private:
     void on_bmc(const Change& change);
     void take(const Job& job);
     void set_phase(const std::string& key, Entry& entry, Phase phase);
+    static void look_again(Entry& entry);
     bool wants_to_wake(const std::string& key, const Entry& entry) const;
     void pump();
     bool may_run(const Place& place, bool owns_system) const;
