@@ -8,7 +8,8 @@ import re
 import pytest
 
 from tests.lab import wait
-from tests.lab.metadata import MetadataAgent, ask, free_port, get
+from tests.lab.metadata import MetadataAgent, ask, get
+from tests.lab.standalone import free_port
 
 CONFIG = "version: v1alpha1\nmachine:\n  type: worker\n"
 NUMBERS = itertools.count(1)
@@ -114,7 +115,7 @@ def test_unknown_foreign_locked_and_installed_machines_get_the_same_bytes(agent,
 
     machine, locked, active = register(), register(), register()
     agent.shell(f"machine {locked.name} lock")
-    agent.tool("machine", "state", active.name, "active")
+    agent.builder("machine", "state", active.name, "active")
     nobody = bytes_of(ask(connection, "/v1/boot/6e657474-0000-4000-8000-00000000ffff"))
     assert nobody[0] == 404
     assert bytes_of(ask(stranger, machine.boot)) == nobody
@@ -137,8 +138,8 @@ def test_a_machine_bound_to_a_port_is_served_only_from_there(connection, registe
 def test_the_wipe_is_served_once_even_across_a_crash(agent, connection, register):
     machine = register()
     assert get(connection, machine.boot)[0] == 200
-    agent.tool("machine", "state", machine.name, "active")
-    agent.tool("machine", "state", machine.name, "reprovision")
+    agent.builder("machine", "state", machine.name, "active")
+    agent.builder("machine", "state", machine.name, "reprovision")
     assert b"talos.experimental.wipe=system" in get(connection, machine.boot)[1]
     agent.process.kill()
     agent.start()
@@ -154,7 +155,7 @@ def test_two_nics_that_ask_at_once_get_one_wipe(agent, register):
     first, second = agent.connect("t"), agent.connect("t")
     assert get(first, machine.boot)[0] == 200
     for _ in range(5):
-        agent.tool("machine", "state", machine.name, "reprovision")
+        agent.builder("machine", "state", machine.name, "reprovision")
         for client in (first, second):
             client.request("GET", machine.boot)
         scripts = [client.getresponse().read() for client in (first, second)]
@@ -166,7 +167,7 @@ def test_two_nics_that_ask_at_once_get_one_wipe(agent, register):
 
 def test_decommission_serves_the_erase_set_without_the_config(agent, connection, register):
     machine = register()
-    agent.tool("machine", "state", machine.name, "decommission")
+    agent.builder("machine", "state", machine.name, "decommission")
     status, script = get(connection, machine.boot)
     assert status == 200 and b"/v1/config/" not in script
     assert get(connection, machine.config)[0] == 404
@@ -201,7 +202,7 @@ def test_a_token_fetches_its_machines_config_once_without_a_certificate(agent, c
     newer = token_url(get(connection, machine.boot)[1])
     assert newer != url
     assert get(without_certificate, url)[0] == 404  # a new script revokes the last one's token
-    agent.tool("machine", "state", machine.name, "active")
+    agent.builder("machine", "state", machine.name, "active")
     assert get(without_certificate, newer)[0] == 404  # and so does the end of the installation
 
 

@@ -31,7 +31,7 @@ def site(build, tmp_path_factory):
         agent.start()
         agent.add_tenant("tenant-a")
         kernel, initramfs = (output_of([setup / name]) for name in ("kernel.sh", "initramfs.sh"))
-        agent.tool("artifact", "import", "lab", "--version", "v1", "--kernel", kernel, "--initramfs", initramfs, "--command-line",
+        agent.builder("artifact", "import", "lab", "--version", "v1", "--kernel", kernel, "--initramfs", initramfs, "--command-line",
                    "console=ttyS0")
         stick = folder / "usb.img"
         _builder(build, "image", "--tenant-certificate", folder / "tenant-a.pem", "--tenant-key", folder / "tenant-a.key", "--root",
@@ -70,12 +70,12 @@ def test_ipxe_boots_with_a_token_that_talos_can_use_once(site):
 def test_ipxe_is_told_to_wipe_once_and_installs_the_next_time(site):
     agent = site.server
     agent.add_machine("m", "tenant-a", "lab", CONFIG, "--uuid", UUID)
-    agent.tool("machine", "state", "m", "active")
-    agent.tool("machine", "state", "m", "reprovision")
+    agent.builder("machine", "state", "m", "active")
+    agent.builder("machine", "state", "m", "reprovision")
     assert "talos.experimental.wipe=system" in command_line(site).split()
     assert agent.machine("m")["state"] == "reprovision"
     second = command_line(site)
     assert second and "wipe" not in second
     assert agent.machine("m")["state"] == "provisioning"
-    agent.tool("machine", "state", "m", "active")
+    agent.builder("machine", "state", "m", "active")
     assert command_line(site) == ""

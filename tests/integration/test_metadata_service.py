@@ -2,17 +2,14 @@
 
 import hashlib
 import http.client
-import json
 import os
-import signal
 import socket
 import ssl
-import subprocess
 
 import pytest
 
 from tests.lab import wait
-from tests.lab.process import Process, ReadySocket
+from tests.lab.standalone import StandaloneAgent
 
 UUID = "6e657474-0000-4000-8000-00000000c001"
 ELSEWHERE = "6e657474-0000-4000-8000-00000000c002"
@@ -21,67 +18,26 @@ LARGE = 8 << 20  # more than the buffers of both ends hold
 TOTAL, PER_SOURCE = 4, 5
 
 
-def free_port():
-    with socket.socket(socket.AF_INET6) as probe:
-        probe.bind(("::1", 0))
-        return probe.getsockname()[1]
-
-
-class Agent:
+class Agent(StandaloneAgent):
     """nettd, a PKI and one machine, in a folder of its own."""
 
     def __init__(self, build, folder):
-        self.folder, self._build, self.port = folder, build, free_port()
-        self._socket = folder / "s"
-        self._tool("pki", "init", folder, "--server-address", "::1")
-        self._tool("pki", "tenant", folder, "t")
-        (folder / "nett.conf").write_text(f"""state file {folder}/state.db
-secret-key file {folder}/secret.key
-artifacts directory {folder}/artifacts
-api socket {self._socket}
-!
-plugin metadata
- listen [::1]:{self.port}
- server-address ::1
- certificate {folder}/server.pem
- private-key {folder}/server.key
- client-ca {folder}/root.pem
- max-connections {TOTAL}
- max-connections-per-source {PER_SOURCE}
-!
-""", encoding="utf-8")
-        self.process = None
-
-    def start(self):
-        ready = ReadySocket(str(self.folder / "n"))
-        try:
-            self.process = Process("nettd", [self._build.program("nettd"), "--config", self.folder / "nett.conf", "--plugin-dir",
-                                             self._build.plugin_folder(self.folder)], self.folder / "nettd.log",
-                                   {"NOTIFY_SOCKET": str(self.folder / "n")})
-            ready.wait_ready(self.process, 15)
-        finally:
-            ready.close()
+        super().__init__(build, folder)
+        self.builder("pki", "tenant", folder, "t")
+        self.write_config(self.metadata_node(f" max-connections {TOTAL}\n max-connections-per-source {PER_SOURCE}\n"))
 
     def register(self):
         (self.folder / "config.yaml").write_text(CONFIG, encoding="utf-8")
         (self.folder / "vmlinuz").write_bytes(b"k" * LARGE)
         (self.folder / "initramfs.xz").write_bytes(b"i" * 16)
-        self._tool("tenant", "add", "t", "--common-name", "t.boot.example")
-        self._tool("artifact", "import", "s", "--version", "v1", "--kernel", self.folder / "vmlinuz", "--initramfs",
+        self.builder("tenant", "add", "t", "--common-name", "t.boot.example")
+        self.builder("artifact", "import", "s", "--version", "v1", "--kernel", self.folder / "vmlinuz", "--initramfs",
                    self.folder / "initramfs.xz", "--command-line", "console=ttyS0")
-        self._tool("machine", "add", "m", "--tenant", "t", "--uuid", UUID, "--artifact-set", "s", "--config",
+        self.builder("machine", "add", "m", "--tenant", "t", "--uuid", UUID, "--artifact-set", "s", "--config",
                    self.folder / "config.yaml")
 
     def renew_certificate(self):
-        self._tool("pki", "server", self.folder, "--server-address", "::1")
-
-    def reload(self):
-        self.process.signal(signal.SIGHUP)
-
-    def show(self, command):
-        done = subprocess.run([self._build.program("nettsh"), "--socket", self._socket, "--json", "-c", command],
-                              capture_output=True, text=True, timeout=30, check=True)
-        return json.loads(done.stdout)
+        self.builder("pki", "server", self.folder, "--server-address", "::1")
 
     def open(self):
         """A TCP connection without TLS."""
@@ -98,11 +54,6 @@ plugin metadata
     def wait_connections(self, count):
         wait.until(f"{count} connections are left", lambda: self.show("show metadata")["connections"]["now"] == count, 10,
                    every=0.1)
-
-    def _tool(self, *words):
-        done = subprocess.run([self._build.program("talos-fabric-builder"), "--server", f"unix:{self._socket}", *map(str, words)],
-                              capture_output=True, text=True, timeout=30, check=False)
-        assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
 
 
 def get(connection, path, **headers):

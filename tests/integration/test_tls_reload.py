@@ -42,7 +42,7 @@ def issue(agent, folder):
     folder.mkdir()
     for name in ("root.pem", "root.key"):
         shutil.copy(agent.folder / name, folder / name)
-    agent.tool("pki", "server", folder, "--server-address", "::1")
+    agent.builder("pki", "server", folder, "--server-address", "::1")
     return folder / "server.pem", folder / "server.key"
 
 

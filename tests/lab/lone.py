@@ -1,87 +1,36 @@
 """One agent with the plugins redfish and metadata, in a folder of its own, on loopback: for tests that need BMCs, and no fabric."""
 
 import http.client
-import json
-import socket
 import ssl
 import subprocess
 import uuid
 
 from . import wait
-from .process import Process, ReadySocket
+from .standalone import StandaloneAgent
 
 IMAGE = "http://[::1]:9/token/nett.iso"
 USER, PASSWORD = "admin", "s3cret"
 ENDS = ("DONE", "FAILED", "CANCELLED", "NEEDS_OPERATOR")
 
 
-def free_port():
-    with socket.socket(socket.AF_INET6) as probe:
-        probe.bind(("::1", 0))
-        return probe.getsockname()[1]
-
-
-class LoneAgent:
+class LoneAgent(StandaloneAgent):
     """nettd with the plugins redfish and metadata, in a folder of its own, on loopback."""
 
     def __init__(self, build, folder, allow="::1/128", boot_wait=60, image=IMAGE, more=""):
-        self.folder = folder
-        self._build = build
-        self.socket = folder / "s"
-        self.process = None
-        self.port = free_port()
+        super().__init__(build, folder)
         self._uuids = {}
-        self.run(build.program("talos-fabric-builder"), "pki", "init", folder, "--server-address", "::1")
-        self.run(build.program("talos-fabric-builder"), "pki", "tenant", folder, "t")
-        (folder / "nett.conf").write_text(f"""hostname lone
-state file {folder}/state.db
-secret-key file {folder}/secret.key
-artifacts directory {folder}/artifacts
-api socket {self.socket}
-!
-plugin metadata
- listen [::1]:{self.port}
- server-address ::1
- certificate {folder}/server.pem
- private-key {folder}/server.key
- client-ca {folder}/root.pem
-!
-plugin redfish
- allow-bmc {allow}
- image-url {image}
- boot-wait {boot_wait}
-{more}!
-""", encoding="utf-8")
+        self.builder("pki", "tenant", folder, "t")
+        self.write_config(self.metadata_node() + f"plugin redfish\n allow-bmc {allow}\n image-url {image}\n boot-wait {boot_wait}\n{more}!\n",
+                          head="hostname lone\n")
         (folder / "password").write_text(PASSWORD + "\n", encoding="utf-8")
-
-    def start(self):
-        ready = ReadySocket(str(self.folder / "n"))
-        try:
-            self.process = Process("nettd", [self._build.program("nettd"), "--config", self.folder / "nett.conf", "--plugin-dir",
-                                             self._build.plugin_folder(self.folder)], self.folder / "nettd.log",
-                                   {"NOTIFY_SOCKET": str(self.folder / "n")})
-            ready.wait_ready(self.process, 15)
-        finally:
-            ready.close()
 
     def kill(self):
         self.process.kill()
 
-    def run(self, *words):
-        done = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
-        assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
-        return done.stdout
-
-    def show(self, command):
-        return json.loads(self.run(self._build.program("nettsh"), "--socket", self.socket, "--json", "-c", command))
-
     def try_shell(self, command):
         """One command as text: the finished process."""
-        return subprocess.run([self._build.program("nettsh"), "--socket", self.socket, "-c", command], capture_output=True, text=True,
+        return subprocess.run([self.build.program("nettsh"), "--socket", self.socket, "-c", command], capture_output=True, text=True,
                               timeout=200, check=False)
-
-    def builder(self, *words):
-        return self.run(self._build.program("talos-fabric-builder"), "--server", f"unix:{self.socket}", *map(str, words))
 
     def register(self, names, endpoint, password=None, system="/redfish/v1/Systems/{name}"):
         file = self.folder / "password"

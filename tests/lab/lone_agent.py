@@ -2,79 +2,36 @@
 
 import contextlib
 import http.client
-import json
-import signal
 import socket
 import ssl
-import subprocess
 
 from . import wait
-from .process import Process, ReadySocket
+from .standalone import StandaloneAgent
 
 UUID = "6e657474-0000-4000-8000-00000000c001"
 ELSEWHERE = "6e657474-0000-4000-8000-00000000c002"
 
 
-def free_port():
-    with socket.socket(socket.AF_INET6) as probe:
-        probe.bind(("::1", 0))
-        return probe.getsockname()[1]
-
-
-class LoneAgent:
+class LoneAgent(StandaloneAgent):
     """nettd, a PKI with tenant "t" and, once registered, one machine with an artifact of `large` bytes, in a folder of its own."""
 
-    def __init__(self, build, folder, extra="", large=8 << 20):
-        self.folder, self.large, self._build, self.port = folder, large, build, free_port()
-        self.socket = folder / "s"
-        self.tool("pki", "init", folder, "--server-address", "::1")
-        self.tool("pki", "tenant", folder, "t")
-        (folder / "nett.conf").write_text(f"""state file {folder}/state.db
-secret-key file {folder}/secret.key
-artifacts directory {folder}/artifacts
-api socket {self.socket}
-!
-plugin metadata
- listen [::1]:{self.port}
- server-address ::1
- certificate {folder}/server.pem
- private-key {folder}/server.key
- client-ca {folder}/root.pem
-{extra}!
-""", encoding="utf-8")
-        self.process = None
+    READY_SECONDS = 30
+    TOOL_SECONDS = 60
 
-    def start(self):
-        ready = ReadySocket(str(self.folder / "n"))
-        try:
-            self.process = Process("nettd", [self._build.program("nettd"), "--config", self.folder / "nett.conf", "--plugin-dir",
-                                             self._build.plugin_folder(self.folder)], self.folder / "nettd.log",
-                                   {"NOTIFY_SOCKET": str(self.folder / "n")})
-            ready.wait_ready(self.process, 30)
-        finally:
-            ready.close()
+    def __init__(self, build, folder, extra="", large=8 << 20):
+        super().__init__(build, folder)
+        self.large = large
+        self.builder("pki", "tenant", folder, "t")
+        self.write_config(self.metadata_node(extra))
 
     def register(self):
         (self.folder / "config.yaml").write_text("version: v1alpha1\n", encoding="utf-8")
         (self.folder / "vmlinuz").write_bytes(b"k" * self.large)
         (self.folder / "initramfs.xz").write_bytes(b"i" * 16)
-        self.tool("tenant", "add", "t", "--common-name", "t.boot.example")
-        self.tool("artifact", "import", "s", "--version", "v1", "--kernel", self.folder / "vmlinuz", "--initramfs",
+        self.builder("tenant", "add", "t", "--common-name", "t.boot.example")
+        self.builder("artifact", "import", "s", "--version", "v1", "--kernel", self.folder / "vmlinuz", "--initramfs",
                   self.folder / "initramfs.xz", "--command-line", "console=ttyS0")
-        self.tool("machine", "add", "m", "--tenant", "t", "--uuid", UUID, "--artifact-set", "s", "--config", self.folder / "config.yaml")
-
-    def tool(self, *words):
-        done = subprocess.run([self._build.program("talos-fabric-builder"), "--server", f"unix:{self.socket}", *map(str, words)],
-                              capture_output=True, text=True, timeout=60, check=False)
-        assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
-
-    def reload(self):
-        self.process.signal(signal.SIGHUP)
-
-    def show(self, command):
-        done = subprocess.run([self._build.program("nettsh"), "--socket", self.socket, "--json", "-c", command],
-                              capture_output=True, text=True, timeout=30, check=True)
-        return json.loads(done.stdout)
+        self.builder("machine", "add", "m", "--tenant", "t", "--uuid", UUID, "--artifact-set", "s", "--config", self.folder / "config.yaml")
 
     def health(self, name):
         """The state of metadata/NAME, or None."""

@@ -1,87 +1,45 @@
 """One nettd with the metadata plugin alone, and a PKI, in a folder: on loopback, or inside a network namespace."""
 
 import http.client
-import json
 import os
-import signal
 import socket
 import ssl
 import subprocess
 
 from . import wait
-from .process import Process, ReadySocket
+from .standalone import StandaloneAgent
 
 
-def free_port():
-    with socket.socket(socket.AF_INET6) as probe:
-        probe.bind(("::1", 0))
-        return probe.getsockname()[1]
-
-
-class MetadataAgent:
+class MetadataAgent(StandaloneAgent):
     """`more`: lines of the plugin's configuration. `address` must be one that this process reaches, unless only a machine in
     `namespace` asks."""
 
     def __init__(self, build, folder, more="", address="::1", port=None, namespace=""):
-        self.folder, self._build, self.address = folder, build, address
-        self.port = port or free_port()
-        self.socket = folder / "s"
-        self._namespace = namespace
-        self.process = None
-        self.tool("pki", "init", folder, "--server-address", address)
-        (folder / "nett.conf").write_text(f"""state file {folder}/state.db
-secret-key file {folder}/secret.key
-artifacts directory {folder}/artifacts
-api socket {self.socket}
-!
-plugin metadata
- listen [{address}]:{self.port}
- server-address {address}
- certificate {folder}/server.pem
- private-key {folder}/server.key
- client-ca {folder}/root.pem
-{more}!
-""", encoding="utf-8")
+        super().__init__(build, folder, address, port)
+        self._inside = ["ip", "netns", "exec", namespace] if namespace else []
+        self.write_config(self.metadata_node(more))
 
-    def start(self):
-        ready = ReadySocket(str(self.folder / "n"))
-        inside = ["ip", "netns", "exec", self._namespace] if self._namespace else []
-        try:
-            self.process = Process("nettd", [*inside, self._build.program("nettd"), "--config", self.folder / "nett.conf", "--plugin-dir",
-                                             self._build.plugin_folder(self.folder)], self.folder / "nettd.log",
-                                   {"NOTIFY_SOCKET": str(self.folder / "n")})
-            ready.wait_ready(self.process, 15)
-        finally:
-            ready.close()
+    def start(self, inside=()):
+        super().start([*inside, *self._inside])
 
     def add_tenant(self, name):
-        self.tool("pki", "tenant", self.folder, name)
-        self.tool("tenant", "add", name, "--common-name", f"{name}.boot.example")
+        self.builder("pki", "tenant", self.folder, name)
+        self.builder("tenant", "add", name, "--common-name", f"{name}.boot.example")
 
     def add_set(self, name, kernel, initramfs, *more):
         for file, content in (("vmlinuz", kernel), ("initramfs.xz", initramfs)):
             (self.folder / file).write_bytes(content)
-        self.tool("artifact", "import", name, "--kernel", self.folder / "vmlinuz", "--initramfs", self.folder / "initramfs.xz",
+        self.builder("artifact", "import", name, "--kernel", self.folder / "vmlinuz", "--initramfs", self.folder / "initramfs.xz",
                   "--command-line", "console=ttyS0", *(more or ("--version", "v1")))
 
     def add_machine(self, name, tenant, artifact_set, config, *more):
         path = self.folder / f"{name}.yaml"
         path.write_text(config, encoding="utf-8")
-        self.tool("machine", "add", name, "--tenant", tenant, "--artifact-set", artifact_set, "--config", path, *more)
-
-    def tool(self, *words):
-        done = subprocess.run([self._build.program("talos-fabric-builder"), "--server", f"unix:{self.socket}", *map(str, words)],
-                              capture_output=True, text=True, timeout=30, check=False)
-        assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
+        self.builder("machine", "add", name, "--tenant", tenant, "--artifact-set", artifact_set, "--config", path, *more)
 
     def shell(self, command):
-        return subprocess.run([self._build.program("nettsh"), "--socket", self.socket, "-c", command], capture_output=True, text=True,
+        return subprocess.run([self.build.program("nettsh"), "--socket", self.socket, "-c", command], capture_output=True, text=True,
                               timeout=30, check=True).stdout
-
-    def show(self, command):
-        done = subprocess.run([self._build.program("nettsh"), "--socket", self.socket, "--json", "-c", command],
-                              capture_output=True, text=True, timeout=30, check=True)
-        return json.loads(done.stdout)
 
     def machine(self, name):
         return self.show(f"show machine {name}")
@@ -94,9 +52,6 @@ plugin metadata
     def path(self, _):
         """As a node of the lab has it, for api.Api: the agent's socket."""
         return self.socket
-
-    def reload(self):
-        self.process.signal(signal.SIGHUP)
 
     def artifact_path(self, digest):
         return self.folder / "artifacts" / "sha256" / digest
