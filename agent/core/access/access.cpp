@@ -54,6 +54,8 @@ constexpr std::array kMethods{
     MethodNeed{"/nett.v1.System/GetVersion", Need::kIdentity},
     MethodNeed{"/nett.v1.System/GetHealth", Need::kRead},
     MethodNeed{"/nett.v1.System/StreamEvents", Need::kRead},
+    MethodNeed{"/nett.v1.System/Backup", Need::kAdminister},  // carries every secret
+    MethodNeed{"/nett.v1.System/TechSupport", Need::kOperate},
     MethodNeed{"/nett.v1.Fabric/Report", Need::kReport},
     MethodNeed{"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", Need::kIdentity},
     MethodNeed{"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Need::kIdentity},

@@ -52,6 +52,7 @@ package_list() {
 		libexpected-dev           # tl::expected
 		libsystemd-dev            # readiness, watchdog, journal
 		libsquashfs-dev           # embedded configurations are squashfs images
+		libarchive-dev            # backups are tar archives
 		libzstd-dev               # Talos' early config is zstd on the kernel command line
 		libgtest-dev              # unit tests
 		libgmock-dev
