@@ -111,6 +111,7 @@ struct Agent::Parts {
     asio::signal_set signals{loop, SIGTERM, SIGINT, SIGHUP};
     asio::steady_timer retry_timer{loop};
     asio::steady_timer watchdog_timer{loop};
+    NullMetrics metrics;
     LoopEventBus events{loop.get_executor(), clock};
     LoopHealthRegistry health{loop.get_executor(), clock, events};
     std::unique_ptr<SqliteStore> store;
@@ -161,8 +162,8 @@ Result<void> Agent::Parts::join() {
     config->set_running(setup.config.root, "file");
     shell = std::make_unique<Shell>(setup.grammar, *config, clock, ShellSettings{[this] { return settings.hostname; }});
     const Host host{
-        loop.get_executor(), io.get_executor(),          clock, events, health, *store, *secrets, *frr, *net,
-        settings.hostname,   settings.artifact_directory};
+        loop.get_executor(), io.get_executor(),           clock,  events, health, *store, *secrets, *frr, *net,
+        settings.hostname,   settings.artifact_directory, metrics};
     plugins = std::make_unique<PluginManager>(host, setup.plugins.plugins, [this](std::vector<OpCommand> commands) {
         return shell->add_commands(std::move(commands));
     });

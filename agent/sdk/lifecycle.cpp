@@ -239,6 +239,7 @@ std::vector<Event> lifecycle_events(const Machine& before, const Machine& after,
         fields["machine"] = after.name;
         fields["actor"] = cause.actor;
         if (!cause.reason.empty()) fields["reason"] = cause.reason;
+        if (!cause.boot_id.empty()) fields["boot_id"] = cause.boot_id;
         Event event;
         event.type = type;
         event.subject = after.name;

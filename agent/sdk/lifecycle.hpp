@@ -51,9 +51,10 @@ Result<LifecycleEvent> event_for(MachineState from, MachineState to);
 // Who lets an event happen, why and when.
 struct Cause {
     SystemTime when{};
-    std::string actor;        // "unix:root", "plugin:metadata"
-    std::string reason;       // one line; kDeadline, kBootLoop: the hold's; kErased: the proof
-    bool automation = false;  // nobody asked for it: refused on a locked machine
+    std::string actor;         // "unix:root", "plugin:metadata"
+    std::string reason;        // one line; kDeadline, kBootLoop: the hold's; kErased: the proof
+    bool automation = false;   // nobody asked for it: refused on a locked machine
+    std::string boot_id = {};  // of the boot request that it follows from
 };
 
 // Applies the event to a machine: its state with who, why and when, wipe_pending, hold, erase. Pure.

@@ -1,6 +1,7 @@
 #include "agent/sdk/log.hpp"
 
 #include <atomic>
+#include <mutex>
 
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
@@ -11,7 +12,30 @@ namespace nett {
 
 namespace {
 
+using ComponentLevels = std::map<std::string, LogLevel, std::less<>>;
+
 std::atomic<LogFormat> g_format{LogFormat::kText};
+std::atomic<LogLevel> g_level{LogLevel::kInfo};
+std::atomic<bool> g_has_component_levels{false};  // spares a line the lock below
+
+// Guarded by its mutex; a function's static, so that a logger may write before main().
+struct LevelTable {
+    std::mutex mutex;
+    ComponentLevels levels;
+};
+LevelTable& level_table() {
+    static LevelTable table;
+    return table;
+}
+
+LogLevel level_of(const std::string& component) {
+    const LogLevel level = g_level.load(std::memory_order_relaxed);
+    if (!g_has_component_levels.load(std::memory_order_relaxed)) return level;
+    auto& table = level_table();
+    const std::lock_guard lock(table.mutex);
+    const auto own = table.levels.find(component);
+    return own == table.levels.end() ? level : own->second;
+}
 
 spdlog::level::level_enum spdlog_level(LogLevel level) {
     switch (level) {
@@ -47,7 +71,7 @@ spdlog::logger& sink() {
         auto made = std::make_shared<spdlog::logger>("nett", std::make_shared<spdlog::sinks::stderr_sink_mt>());
         made->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %v", spdlog::pattern_time_type::utc);
         made->flush_on(spdlog::level::debug);
-        made->set_level(spdlog::level::info);
+        made->set_level(spdlog::level::debug);  // write() decides
         return made;
     }();
     return *logger;
@@ -78,14 +102,20 @@ std::string format_log_line(LogFormat format, LogLevel level, std::string_view c
 }
 
 void Logger::write(LogLevel level, std::string_view message, std::initializer_list<LogField> fields) const {
-    auto& logger = sink();
-    if (!logger.should_log(spdlog_level(level))) return;
+    if (level < level_of(component_)) return;
     const LogFormat format = g_format.load(std::memory_order_relaxed);
-    logger.log(spdlog_level(level), "{}", format_log_line(format, level, component_, message, fields));
+    sink().log(spdlog_level(level), "{}", format_log_line(format, level, component_, message, fields));
 }
 
 void set_log_level(LogLevel level) {
-    sink().set_level(spdlog_level(level));
+    g_level.store(level, std::memory_order_relaxed);
+}
+
+void set_component_log_levels(ComponentLevels levels) {
+    auto& table = level_table();
+    const std::lock_guard lock(table.mutex);
+    table.levels = std::move(levels);
+    g_has_component_levels.store(!table.levels.empty(), std::memory_order_relaxed);
 }
 
 void set_log_format(LogFormat format) {

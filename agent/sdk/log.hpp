@@ -4,7 +4,9 @@
 // info = a state changed; debug = detail. Secrets never go into a field. Thread-safe.
 #pragma once
 
+#include <functional>
 #include <initializer_list>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -57,6 +59,8 @@ private:
 
 // Process-wide settings of the sink; set by the agent from its configuration, and by tests.
 void set_log_level(LogLevel level);
+// Levels of components that differ from the rest; replaces what was set before.
+void set_component_log_levels(std::map<std::string, LogLevel, std::less<>> levels);
 void set_log_format(LogFormat format);
 
 // The text of one line without its time and newline: `info agent: message key=value`. Pure; for tests and the sink.

@@ -130,8 +130,9 @@ struct PortBinding {
 
 struct BootRecord {
     SystemTime time{};
-    std::string source;   // the client's address, text
-    std::string outcome;  // "netboot", "localboot", "refused"
+    std::string source;        // the client's address, text
+    std::string outcome;       // "netboot", "localboot", "refused"
+    std::string boot_id = {};  // of the request: in its log lines, events and answer
 };
 
 // Where the machine's production prefix comes from (document, section 10.2), and what it is.
@@ -302,8 +303,9 @@ struct BootToken {
     std::string machine;
     std::string config_sha256;  // of the config it was made for; another one is not served
     SystemTime expires{};
-    SystemTime used{};        // epoch: not yet
-    std::string used_source;  // the client's address, text
+    SystemTime used{};         // epoch: not yet
+    std::string used_source;   // the client's address, text
+    std::string boot_id = {};  // of the boot request that it was made for
 };
 
 // Lets a BMC fetch one image for one job: "<media listener>/m/<token>/<name>.iso". The URL with the token is sealed in

@@ -104,6 +104,7 @@ json::value to_json(const BootToken& value) {
     out["expires"] = to_rfc3339(value.expires);
     out["used"] = to_rfc3339(value.used);
     out["used_source"] = value.used_source;
+    if (!value.boot_id.empty()) out["boot_id"] = value.boot_id;
     return out;
 }
 
@@ -116,6 +117,7 @@ Result<BootToken> decode<BootToken>(std::string_view json_text) {
         in.time("expires", out.expires);
         in.time("used", out.used);
         in.text("used_source", out.used_source);
+        in.text("boot_id", out.boot_id);
     });
 }
 

@@ -139,6 +139,7 @@ json::value to_json(const BootHistory& value) {
     out["last_boot_time"] = to_rfc3339(value.last_boot.time);
     out["last_boot_source"] = value.last_boot.source;
     out["last_boot_outcome"] = value.last_boot.outcome;
+    if (!value.last_boot.boot_id.empty()) out["last_boot_id"] = value.last_boot.boot_id;
     json::array recent;
     for (const auto time : value.recent) recent.emplace_back(to_rfc3339(time));
     out["recent"] = std::move(recent);
@@ -153,6 +154,7 @@ Result<BootHistory> decode<BootHistory>(std::string_view json_text) {
         in.time("last_boot_time", out.last_boot.time);
         in.text("last_boot_source", out.last_boot.source);
         in.text("last_boot_outcome", out.last_boot.outcome);
+        in.text("last_boot_id", out.last_boot.boot_id);
         in.each_parsed("recent", out.recent, parse_rfc3339);
     });
 }

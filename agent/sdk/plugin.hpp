@@ -21,6 +21,7 @@
 #include "agent/sdk/frr.hpp"
 #include "agent/sdk/health.hpp"
 #include "agent/sdk/log.hpp"
+#include "agent/sdk/metrics.hpp"
 #include "agent/sdk/net.hpp"
 #include "agent/sdk/result.hpp"
 #include "agent/sdk/secret.hpp"
@@ -41,6 +42,7 @@ struct Host {
     Net& net;
     std::string hostname;            // of this agent, as configured; the switch's name in "tor-a/swp7"
     std::string artifact_directory;  // content-addressed files: <dir>/sha256/<64 hex digits>
+    Metrics& metrics;
 };
 
 class Plugin {

@@ -99,6 +99,7 @@ protected:
     test::FakeFrr frr_;
     test::FakeNet net_;
     Words journal_;
+    NullMetrics metrics_;
     Host host_{loop_.get_executor(),
                loop_.get_executor(),
                clock_,
@@ -109,7 +110,8 @@ protected:
                frr_,
                net_,
                "meta-1",
-               "/nowhere"};
+               "/nowhere",
+               metrics_};
     std::optional<Error> device_fault_;
     std::map<std::string, CheckResult> results_;
     Words local_paths_;

@@ -153,8 +153,19 @@ protected:
     NoSecrets secrets;
     NoFrr frr;
     NoNet net;
-    Host host{
-        loop.get_executor(), loop.get_executor(), clock, events, health, store, secrets, frr, net, "host", "/tmp"};
+    NullMetrics metrics;
+    Host host{loop.get_executor(),
+              loop.get_executor(),
+              clock,
+              events,
+              health,
+              store,
+              secrets,
+              frr,
+              net,
+              "host",
+              "/tmp",
+              metrics};
     PluginManager manager{host, {{&kAlpha, "a"}, {&kBeta, "b"}}, [](std::vector<OpCommand>) { return Result<void>{}; }};
 };
 

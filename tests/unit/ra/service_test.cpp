@@ -83,6 +83,7 @@ protected:
     test::NoSecrets secrets_;
     test::FakeFrr frr_;
     test::FakeNet net_;
+    NullMetrics metrics_;
     Host host_{loop_.get_executor(),
                loop_.get_executor(),
                clock_,
@@ -93,7 +94,8 @@ protected:
                frr_,
                net_,
                "tor-a",
-               "/nowhere"};
+               "/nowhere",
+               metrics_};
     std::unique_ptr<Service> service_;
 };
 
