@@ -91,7 +91,7 @@ def test_build_dependencies_are_those_of_the_set_up(release, boost):
     control = (DEBIAN / "control").read_text(encoding="utf-8")
     section = control.split("Build-Depends:", 1)[1].split("\n\n", 1)[0]
     declared = {re.sub(r"\s*\(.*", "", name.strip()) for name in re.split(r"[,|]", section)}
-    not_for_packages = {"git", "ccache", "libgtest-dev", "libgmock-dev"}
+    not_for_packages = {"git", "ccache", "mold", "libgtest-dev", "libgmock-dev"}
     assert wanted - declared == not_for_packages
 
 
