@@ -48,6 +48,16 @@ class World:
         story.wait_anycast(self.fabric)
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "fabric: uses the shared lab; check runs these in one lane and the others beside them")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "lab" in item.fixturenames:
+            item.add_marker("fabric")
+
+
 @pytest.fixture(scope="session")
 def build():
     return Build(os.environ.get("NETT_BUILD", SOURCE / "build" / "check"))

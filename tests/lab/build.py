@@ -3,23 +3,24 @@
 import pathlib
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
-_PROGRAMS = {"nettd": "agent/nettd", "nettsh": "agent/cli/nettsh", "talos-fabric-builder": "builder/talos-fabric-builder"}
+PROGRAMS = {"nettd": "agent/nettd", "nettsh": "agent/cli/nettsh", "talos-fabric-builder": "builder/talos-fabric-builder"}
 PLUGINS = ("ra", "metadata", "bgp-anycast", "redfish")
+PLUGIN_MODULES = {name: f"plugins/{name}/nett-{name}.so" for name in PLUGINS}
 
 
 class Build:
     def __init__(self, folder):
         self.folder = pathlib.Path(folder).resolve()
-        missing = [path for path in _PROGRAMS.values() if not (self.folder / path).exists()]
+        missing = [path for path in PROGRAMS.values() if not (self.folder / path).exists()]
         if missing:
             raise RuntimeError(f"{self.folder} has no {', '.join(missing)}: build first (ninja -C {self.folder})")
 
     def program(self, name):
-        return str(self.folder / _PROGRAMS[name])
+        return str(self.folder / PROGRAMS[name])
 
     def environment(self):
         """For `enter`: nettsh and the others by name, as if installed."""
-        folders = [str((self.folder / path).parent) for path in _PROGRAMS.values()]
+        folders = [str((self.folder / path).parent) for path in PROGRAMS.values()]
         return {"PATH": ":".join([*folders, "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"])}
 
     def plugin_folder(self, lab_folder):
@@ -29,5 +30,5 @@ class Build:
         for name in PLUGINS:
             link = folder / f"nett-{name}.so"
             if not link.is_symlink():
-                link.symlink_to(self.folder / "plugins" / name / f"nett-{name}.so")
+                link.symlink_to(self.folder / PLUGIN_MODULES[name])
         return folder

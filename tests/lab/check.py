@@ -6,13 +6,14 @@ The last line of the output is "N passed, N failed" and, when tests were skipped
 import argparse
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import time
 import xml.etree.ElementTree
 
 from .build import SOURCE
-from .steps import StepFailed, Steps, configure_and_build
+from .steps import BUILD_FOLDER, StepFailed, Steps, configure_and_build
 
 _PYTHON = "/usr/bin/python3"
 
@@ -60,41 +61,88 @@ def run_unit_tests(step, totals, build):
     step.say(describe(totals.add_junit(junit)))
 
 
-def run_pytest(step, totals, build, folder, environment):
-    junit = build / f"{folder.name}.junit.xml"
-    junit.unlink(missing_ok=True)
-    done = subprocess.run([_PYTHON, "-m", "pytest", "-q", "-ra", "--tb=short", "-p", "no:cacheprovider", f"--junitxml={junit}", str(folder)],
-                          stdin=subprocess.DEVNULL, check=False, cwd=SOURCE, env=environment)
-    counts = totals.add_junit(junit)
-    # Anything but "all passed" and "some failed" is trouble of pytest itself, which its JUnit file may not show.
-    if done.returncode not in (0, 1):
-        totals.add_failure(f"pytest {folder.name}: exit status {done.returncode}")
-    step.say(describe(counts))
+class Pytest:
+    """One run of pytest, in the background; `name` tells it from others. Its output is in a file until somebody asks for it."""
+
+    def __init__(self, build, name, environment, *arguments):
+        self._name = name
+        self._junit = build / f"{name}.junit.xml"
+        self._junit.unlink(missing_ok=True)
+        self._output = build / f"{name}.pytest.log"
+        with open(self._output, "wb") as output:
+            self._process = subprocess.Popen([_PYTHON, "-m", "pytest", "-q", "-ra", "--tb=short", "-p", "no:cacheprovider",
+                                              f"--junitxml={self._junit}", *map(str, arguments)],
+                                             stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, cwd=SOURCE, env=environment)
+
+    def finish(self, step, totals):
+        """Waits for its end and prints what it said."""
+        status = self._process.wait()
+        print(self._output.read_text(encoding="utf-8", errors="replace"), end="", flush=True)
+        counts = totals.add_junit(self._junit)
+        # Anything but "all passed" and "some failed" is trouble of pytest itself, which its JUnit file may not show.
+        if status not in (0, 1):
+            totals.add_failure(f"pytest {self._name}: exit status {status}")
+        step.say(f"{self._name}: {describe(counts)}")
+
+    def end(self):
+        """Ends it early, as Ctrl-C does: its fixtures take down what they raised."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+            self._process.wait()
+
+
+def run_pytest(step, totals, runs):
+    """Runs at the same time, e.g. the tests that share the lab of namespaces beside those that have something of their own."""
+    try:
+        for run in runs:
+            run.finish(step, totals)
+    finally:
+        for run in runs:
+            run.end()
+
+
+# How each folder of tests is run: lanes side by side, each a name, what picks its tests, and its prefix of namespaces. The tests of
+# the fabric wait for FRR's timers most of the time, so another lane fits beside them even on two cores (the mark comes from
+# tests/integration/conftest.py).
+_LANES = {
+    "lint": (("lint", (), ""),),
+    "integration": (("integration-fabric", ("-m", "fabric"), "nettest-"), ("integration-alone", ("-m", "not fabric"), "nettalone-")),
+    "e2e": (("e2e", (), ""),),
+    "packages": (("packages", (), ""),),
+}
+_TITLES = {
+    "lint": "Lint: formatting, includes, scripts, clang-tidy",
+    "integration": "Integration tests: real FRR in namespaces, and agents alone beside them",
+    "e2e": "End to end: a machine boots the tenant's iPXE image",
+    "packages": "Packages: built, installed and used in clean roots of Debian 12 and 13",
+}
+_DEFAULT = ("unit", "lint", "integration", "e2e")
 
 
 def main():
     parser = argparse.ArgumentParser(prog="check", description="Builds nett with warnings as errors and runs every test.")
-    parser.add_argument("--build", default=str(SOURCE / "build" / "check"), help="build folder (default: build/check)")
-    parser.add_argument("--only", choices=("unit", "lint", "integration", "e2e"), action="append",
-                        help="run only these tests (may be repeated)")
+    parser.add_argument("--build", default=str(BUILD_FOLDER), help="build folder (default: build/check)")
+    parser.add_argument("--only", choices=(*_DEFAULT, "packages"), action="append",
+                        help="run only these tests (may be repeated); packages are tested only when they are named here")
     options = parser.parse_args()
     build = pathlib.Path(options.build).resolve()
-    wanted = options.only or ["unit", "lint", "integration", "e2e"]
+    wanted = options.only or _DEFAULT
     environment = {**os.environ, "NETT_BUILD": str(build)}
     steps = Steps(first=3, started=float(os.environ.get("NETT_STARTED", time.time())))
     totals = Totals()
     try:
-        with steps.step("Building with warnings as errors"):
-            configure_and_build(build, build / "check-build.log", "-Dwerror=true", "-Dtests=true", "-Dfuzzers=true")
+        if wanted != ["packages"]:
+            with steps.step("Building with warnings as errors"):
+                configure_and_build(build, build / "check-build.log", tests=True)
         if "unit" in wanted:
             with steps.step("Unit tests") as step:
                 run_unit_tests(step, totals, build)
-        for folder, title in (("lint", "Lint: formatting, includes, scripts, clang-tidy"),
-                              ("integration", "Integration tests: real FRR in namespaces"),
-                              ("e2e", "End to end: a machine boots the tenant's iPXE image")):
+        for folder, lanes in _LANES.items():
             if folder in wanted:
-                with steps.step(title) as step:
-                    run_pytest(step, totals, build, SOURCE / "tests" / folder, environment)
+                with steps.step(_TITLES[folder]) as step:
+                    build.mkdir(parents=True, exist_ok=True)
+                    run_pytest(step, totals, [Pytest(build, name, {**environment, **({"NETT_LAB_PREFIX": prefix} if prefix else {})},
+                                                     *arguments, SOURCE / "tests" / folder) for name, arguments, prefix in lanes])
     except StepFailed as failure:
         print(failure)
         totals.add_failure(steps.title)
@@ -102,7 +150,7 @@ def main():
     for name in totals.failures:
         print(f"failed: {name}")
     if totals.failures:
-        print(f"logs: {build}/check-build.log, {build}/meson-logs, /var/tmp/nettest-lab/*/log, /var/tmp/nette2e-lab/*/log")
+        print(f"logs: {build}/check-build.log, {build}/meson-logs, {build}/*.pytest.log, /var/tmp/nett*-lab/*/log")
     print(totals.line())
     return 1 if totals.failed or not totals.passed else 0
 

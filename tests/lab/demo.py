@@ -10,7 +10,7 @@ import time
 from . import fabric as fabric_module
 from . import frr, machine, story, wait
 from .build import SOURCE, Build
-from .steps import StepFailed, Steps, configure_and_build, output_of
+from .steps import BUILD_FOLDER, StepFailed, Steps, configure_and_build, output_of
 from .story import HOME, MACHINE, TENANT, require
 
 _UUID = "6e657474-0000-4000-8000-00000000a001"
@@ -49,8 +49,8 @@ class Demo:
             if self._options.build:
                 step.say(f"as it is in {self._options.build}")
             else:
-                configure_and_build(SOURCE / "build" / "demo", SOURCE / "build" / "demo" / "demo-build.log", "-Dtests=false")
-            self._build = Build(self._options.build or SOURCE / "build" / "demo")
+                configure_and_build(BUILD_FOLDER, BUILD_FOLDER / "check-build.log", tests=False)
+            self._build = Build(self._options.build or BUILD_FOLDER)
         with self._steps.step("iPXE, a kernel, an initramfs and a disk for the machine") as step:
             self._ipxe = pathlib.Path(output_of([_SETUP / "ipxe.sh"]))
             self._kernel = output_of([_SETUP / "kernel.sh"])
