@@ -9,48 +9,11 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 
-#include "agent/sdk/job_image.hpp"
 #include "agent/sdk/strings.hpp"
-#include "plugins/redfish/bmc_status.hpp"
-#include "plugins/redfish/json.hpp"
-#include "plugins/redfish/redact.hpp"
+#include "plugins/redfish/job_order.hpp"
+#include "plugins/redfish/job_record.hpp"
 
 namespace nett::redfish {
-namespace {
-
-// decode() of a record that must be there.
-template <typename T>
-Result<T> load(const Store& store, std::string_view kind, const std::string& key) {
-    auto record = store.get(kind, key);
-    if (!record) return fail(std::move(record.error()));
-    if (!*record) return fail(Code::kNotFound, "there is no {} \"{}\"", kind, key);
-    return decode<T>((*record)->value);
-}
-
-std::string parameter(const Job& job, const std::string& name) {
-    const auto found = job.parameters.find(name);
-    return found == job.parameters.end() ? std::string() : found->second;
-}
-
-// The API has checked the parameters.
-Goal goal_of(const Job& job) {
-    Goal goal;
-    goal.type = parse_job_type(job.type).value_or(JobType::kCheck);
-    goal.action = parameter(job, "action");
-    goal.boot_target = parameter(job, "target");
-    goal.continuous = parameter(job, "enabled") == "continuous";
-    return goal;
-}
-
-// A job may wait for its place and for its BMC before the machine boots.
-constexpr std::chrono::hours kGrantSlack{4};
-
-bool changes_something(const Goal& goal) {
-    return goal.type != JobType::kInventory && goal.type != JobType::kCheck;
-}
-
-}  // namespace
-
 Runner::Runner(Services services, TransportFactory factory)
     : services_(services), factory_(std::move(factory)), all_done_(services.loop) {}
 
@@ -162,62 +125,19 @@ bool Runner::wants_to_wake(const std::string& key, const Entry& entry) const {
     return progress && should_wake(*progress, view_job(services_.store, services_.clock, job->id, entry.machine));
 }
 
-// ---- Places ----
-
-BmcSettings Runner::settings_of(const std::string& bmc) const {
-    const auto found = settings_.bmcs.find(bmc);
-    return found == settings_.bmcs.end() ? BmcSettings{} : found->second;
-}
-
-Runner::Place Runner::find_place(const std::string& machine) const {
-    Place place;
-    const auto record = load<Machine>(services_.store, kMachineKind, machine);
-    if (!record || record->bmc.empty()) return place;
-    place.bmc = record->bmc;
-    const auto bmc = load<Bmc>(services_.store, kBmcKind, record->bmc);
-    if (!bmc) return place;
-    // Two records, or two spellings, of one endpoint are one BMC.
-    const auto origin = Origin::parse(bmc->endpoint);
-    place.endpoint = origin ? origin->host_header() : bmc->endpoint;
-    place.system = place.endpoint + bmc->system_path;
-    place.site = settings_of(bmc->name).site;
-    return place;
-}
-
-bool Runner::may_run(const Place& place, bool owns_system) const {
-    if (place.endpoint.empty()) return true;  // it will end with what is missing
-    if (busy_endpoints_.contains(place.endpoint)) return false;
-    if (!owns_system && owned_systems_.contains(place.system)) return false;
-    const auto limit = settings_.sites.find(place.site);
-    const auto used = site_places_.find(place.site);
-    return limit == settings_.sites.end() || used == site_places_.end() || used->second < limit->second;
-}
-
-void Runner::occupy(const Place& place) {
-    ++places_;
-    ++site_places_[place.site];
-    if (!place.endpoint.empty()) busy_endpoints_.insert(place.endpoint);
-}
-
-void Runner::vacate(const Place& place) {
-    --places_;
-    --site_places_[place.site];
-    busy_endpoints_.erase(place.endpoint);
-}
-
 // Those that were running before come first, then the oldest.
 void Runner::pump() {
     if (stopping_ || pumping_) return;
     pumping_ = true;
     for (const Phase phase : {Phase::kReturning, Phase::kQueued}) {
-        if (places_ >= settings_.concurrency) break;
+        if (places_.full(settings_)) break;
         const auto keys = by_phase_[phase];  // a copy: launching changes it
         for (const std::string& key : keys) {
-            if (places_ >= settings_.concurrency) break;
+            if (places_.full(settings_)) break;
             Entry& entry = jobs_.at(key);
-            if (!entry.place) entry.place = find_place(entry.machine);
-            if (!may_run(*entry.place, phase == Phase::kReturning)) continue;
-            occupy(*entry.place);
+            if (!entry.place) entry.place = find_place(services_.store, settings_, entry.machine);
+            if (!places_.may_run(*entry.place, phase == Phase::kReturning, settings_)) continue;
+            places_.occupy(*entry.place);
             set_phase(key, entry, Phase::kRunning);
             if (phase == Phase::kReturning) {
                 entry.run->grant();
@@ -231,7 +151,7 @@ void Runner::pump() {
 
 void Runner::launch(const std::string& key, Entry& entry) {
     ++runs_;
-    if (!entry.place->system.empty()) owned_systems_.insert(entry.place->system);
+    places_.own_system(*entry.place);
     asio::co_spawn(services_.loop, work(key), [this, key](std::exception_ptr exception) {
         if (exception) log_.error("a job ended with an exception; it goes on at the next start", {{"job", key}});
         finished(key);
@@ -240,7 +160,7 @@ void Runner::launch(const std::string& key, Entry& entry) {
 
 void Runner::leave_place(const std::string& key) {
     Entry& entry = jobs_.at(key);
-    vacate(*entry.place);
+    places_.vacate(*entry.place);
     set_phase(key, entry, Phase::kWaiting);
     pump();
 }
@@ -248,7 +168,7 @@ void Runner::leave_place(const std::string& key) {
 Awaitable<void> Runner::work(std::string key) {
     auto run = prepare(key);
     if (run) {
-        auto stored = co_await store_grants((*run)->order().grants);
+        auto stored = co_await store_grants(services_.store, (*run)->order().grants);
         if (!stored) run = fail(std::move(stored.error()));
     }
     if (!run) {
@@ -257,13 +177,14 @@ Awaitable<void> Runner::work(std::string key) {
     }
     JobRun& here = *(jobs_.at(key).run = std::move(*run));
     co_await here.run();
-    co_await remember(here);
+    auto remembered = co_await remember_bmc(services_, settings_, here);
+    if (!remembered) log_.warning("a job's outcome cannot be stored", {{"error", remembered.error()}});
 }
 
 Result<std::unique_ptr<JobRun>> Runner::prepare(const std::string& key) {
     const auto job = load<Job>(services_.store, kJobKind, key);
     if (!job) return fail(job.error());
-    auto order = make_order(*job);
+    auto order = make_order(services_, settings_, *job);
     if (!order) return fail(std::move(order.error()));
     auto transport = factory_({order->origin, order->bmc.ca_file, order->bmc.pinned_sha256});
     if (!transport) return fail(std::move(transport.error()));
@@ -275,123 +196,6 @@ Result<std::unique_ptr<JobRun>> Runner::prepare(const std::string& key) {
     return std::make_unique<JobRun>(services_, std::move(*order), std::move(*transport), std::move(turnstile));
 }
 
-Result<Bmc> Runner::usable_bmc(const Machine& machine) const {
-    if (machine.bmc.empty()) {
-        return fail(Code::kFailedPrecondition, "machine \"{}\" has no BMC; register one", machine.name);
-    }
-    auto bmc = load<Bmc>(services_.store, kBmcKind, machine.bmc);
-    if (!bmc) return bmc;
-    const BmcStatus status = read_bmc_status(services_.store, bmc->name);
-    if (!status.refused_login.empty() && status.refused_login == login_digest(*bmc)) {
-        return fail(
-            Code::kUnauthenticated,
-            "BMC \"{}\" has refused user \"{}\" before; correct its user name or password first, because BMCs lock "
-            "accounts",
-            bmc->name, bmc->username);
-    }
-    return bmc;
-}
-
-Result<JobOrder> Runner::make_order(const Job& job) const {
-    auto machine = load<Machine>(services_.store, kMachineKind, job.machine);
-    if (!machine) return fail(std::move(machine.error()));
-    auto progress = decode_progress(job.progress);
-    if (!progress) return fail(std::move(progress.error()));
-    if (machine->locked && progress->step == Step::kQueued && changes_something(goal_of(job))) {
-        return fail(Code::kFailedPrecondition, "machine \"{0}\" is locked; \"machine {0} unlock\" first",
-                    machine->name);
-    }
-    auto bmc = usable_bmc(*machine);
-    if (!bmc) return fail(std::move(bmc.error()));
-    auto origin = Origin::parse(bmc->endpoint);
-    if (!origin) return fail(std::move(origin.error()));
-    NETT_TRY(check_allowed(*origin, settings_.allowed));
-    auto password = bmc->sealed_password.empty()
-                        ? Result<std::string>()
-                        : services_.secrets.open(bmc->sealed_password, "bmc/" + bmc->name + "/password");
-    if (!password) return fail(std::move(password.error()).in("BMC \"" + bmc->name + "\""));
-    std::string profile = settings_of(bmc->name).profile;
-    JobOrder order{job.id,       job.machine,          std::move(*bmc),
-                   *origin,      std::move(*password), std::move(profile),
-                   goal_of(job), std::move(*progress), settings_.boot_deadline};
-    NETT_TRY(take_image(job, *machine, order));
-    return order;
-}
-
-// The URL is fixed when the job begins: a run that goes on after a crash must recognise its own image.
-Result<void> Runner::take_image(const Job& job, const Machine& machine, JobOrder& order) const {
-    const bool inserts =
-        order.goal.type == JobType::kProvision || (order.goal.type == JobType::kMedia && order.goal.action == "insert");
-    if (!inserts) return {};
-    const std::string context = "job/" + job.id + "/image";
-    JobImage image;
-    if (order.progress.sealed_image.empty()) {
-        const std::string given = parameter(job, kJobImageUrl);
-        auto asked = given.empty() ? Result<std::string>() : services_.secrets.open(given, job_image_context(job.id));
-        if (!asked) return fail(std::move(asked.error()).in("the job's image-url"));
-        auto ordered =
-            order_image(settings_.image, {job.id, machine.name, machine.tenant, *asked, order.origin.address,
-                                          services_.clock.system_now() + settings_.boot_deadline + kGrantSlack});
-        if (!ordered) return fail(std::move(ordered.error()));
-        auto sealed = services_.secrets.seal(encode(ordered->image), context);
-        if (!sealed) return fail(std::move(sealed.error()));
-        order.progress.sealed_image = std::move(*sealed);
-        order.grants = std::move(ordered->grants);
-        image = std::move(ordered->image);
-    } else {
-        auto opened = services_.secrets.open(order.progress.sealed_image, context);
-        auto stored = opened ? decode_image(*opened) : Result<JobImage>(fail(std::move(opened.error())));
-        if (!stored) return fail(std::move(stored.error()).in("the job's image URL"));
-        image = std::move(*stored);
-    }
-    order.goal.http_image = std::move(image.http);
-    order.goal.https_image = std::move(image.https);
-    return {};
-}
-
-Awaitable<Result<void>> Runner::store_grants(std::vector<MediaGrant> grants) {
-    if (grants.empty()) co_return Result<void>();
-    Transaction transaction;
-    for (const MediaGrant& grant : grants) transaction.puts.push_back(put_of(grant));
-    transaction.actor = kActor;
-    transaction.reason = "image for job " + grants.front().job;
-    auto committed = co_await services_.store.commit(std::move(transaction));
-    if (!committed) co_return fail(std::move(committed.error()));
-    co_return Result<void>();
-}
-
-Awaitable<void> Runner::remember(const JobRun& run) {
-    const Bmc& bmc = run.order().bmc;
-    const Progress& progress = run.progress();
-    if (!is_at_rest(progress.step)) co_return;
-    BmcStatus status = read_bmc_status(services_.store, bmc.name);
-    status.profile = progress.profile;
-    status.site = settings_of(bmc.name).site;
-    status.last_job = run.order().id;
-    status.seen = services_.clock.system_now();
-    status.refused_login = run.credentials_refused() ? login_digest(bmc) : std::string();
-    status.state = run.credentials_refused()               ? "credentials refused"
-                   : progress.step == Step::kNeedsOperator ? "needs operator"
-                   : progress.step == Step::kFailed        ? "failed"
-                                                           : "ok";
-    if (const auto found = parse_object(progress.result)) {
-        status.model = trim(text_at(*found, {"manufacturer"}) + " " + text_at(*found, {"model"}));
-        status.firmware = text_at(*found, {"bmc-firmware"});
-    }
-    Transaction transaction;
-    transaction.puts.push_back({std::string(kBmcStatusKind), bmc.name, encode(status)});
-    if (is_final(progress.step)) {
-        const Goal& goal = run.order().goal;
-        for (std::string& grant : grant_keys({goal.http_image, goal.https_image})) {
-            transaction.deletes.push_back({std::string(kMediaGrantKind), std::move(grant)});
-        }
-    }
-    transaction.actor = kActor;
-    transaction.reason = "job " + run.order().id;
-    auto committed = co_await services_.store.commit(std::move(transaction));
-    if (!committed) log_.warning("a BMC's state cannot be stored", {{"bmc", bmc.name}, {"error", committed.error()}});
-}
-
 Awaitable<void> Runner::end_without_bmc(std::string key, Error why) {
     const auto job = load<Job>(services_.store, kJobKind, key);
     std::string message = why.to_string();
@@ -400,35 +204,15 @@ Awaitable<void> Runner::end_without_bmc(std::string key, Error why) {
         step = Step::kCancelled;
         message = "cancelled without asking the BMC, where an image may still be inserted: " + message;
     }
-    co_await conclude(std::move(key), step, std::move(message));
-}
-
-Awaitable<void> Runner::conclude(std::string key, Step step, std::string message) {
-    auto job = load<Job>(services_.store, kJobKind, key);
-    if (!job) co_return;
-    Progress progress = decode_progress(job->progress).value_or(Progress{});
-    progress.rested_in = progress.step;
-    progress.step = step;
-    progress.step_since = services_.clock.system_now();
-    progress.message = redact_text(message);
-    auto saved = co_await save_job(services_.store, services_.clock, job->id, progress);
-    if (!saved) {
-        log_.error("a job's end cannot be stored", {{"job", job->id}, {"error", saved.error()}});
-        co_return;
-    }
-    Event event;
-    event.type = "job.step";
-    event.subject = job->id;
-    event.message = fmt::format("job {} ({}): {}: {}", job->id, job->machine, to_string(step), progress.message);
-    event.fields = {{"job", job->id}, {"machine", job->machine}, {"step", std::string(to_string(step))}};
-    services_.events.publish(std::move(event));
+    auto concluded = co_await conclude(services_, std::move(key), step, std::move(message));
+    if (!concluded) log_.error("a job's end cannot be stored", {{"error", concluded.error()}});
 }
 
 void Runner::finished(const std::string& key) {
     --runs_;
     Entry& entry = jobs_.at(key);
-    if (entry.phase == Phase::kRunning) vacate(*entry.place);
-    owned_systems_.erase(entry.place->system);
+    if (entry.phase == Phase::kRunning) places_.vacate(*entry.place);
+    places_.disown_system(*entry.place);
     entry.run.reset();
     entry.place.reset();
     set_phase(key, entry, Phase::kResting);

@@ -15,25 +15,11 @@
 
 #include "agent/sdk/log.hpp"
 #include "plugins/redfish/client.hpp"
-#include "plugins/redfish/image.hpp"
 #include "plugins/redfish/job_run.hpp"
+#include "plugins/redfish/places.hpp"
+#include "plugins/redfish/settings.hpp"
 
 namespace nett::redfish {
-
-// What an operator says of one BMC beyond its registration.
-struct BmcSettings {
-    std::string site;     // its jobs share this site's limit; empty: none
-    std::string profile;  // empty: found out
-};
-
-struct RunnerSettings {
-    std::size_t concurrency = 32;
-    std::vector<Prefix6> allowed;  // where BMCs may be; empty: nowhere
-    ImageSettings image;
-    std::chrono::seconds boot_deadline{1800};
-    std::map<std::string, BmcSettings> bmcs = {};   // by name
-    std::map<std::string, std::size_t> sites = {};  // limits of sites; one that is not here has only the common limit
-};
 
 using TransportFactory = std::function<Result<std::unique_ptr<Transport>>(ClientSettings)>;
 
@@ -64,13 +50,6 @@ private:
         kReturning,  // wants a place again
         kResting     // in NEEDS_OPERATOR
     };
-    // What a job occupies.
-    struct Place {
-        std::string bmc;
-        std::string endpoint;  // one request at a time
-        std::string system;    // endpoint and path: one job from its beginning to its end
-        std::string site;
-    };
     struct Entry {
         Phase phase = Phase::kQueued;
         std::string machine;
@@ -87,25 +66,12 @@ private:
     static void look_again(Entry& entry);
     bool wants_to_wake(const std::string& key, const Entry& entry) const;
     void pump();
-    bool may_run(const Place& place, bool owns_system) const;
-    BmcSettings settings_of(const std::string& bmc) const;
-    Place find_place(const std::string& machine) const;
-    void occupy(const Place& place);
-    void vacate(const Place& place);
     void launch(const std::string& key, Entry& entry);
     void leave_place(const std::string& key);
     Awaitable<void> work(std::string key);
     Result<std::unique_ptr<JobRun>> prepare(const std::string& key);
-    Result<JobOrder> make_order(const Job& job) const;
-    Result<void> take_image(const Job& job, const Machine& machine, JobOrder& order) const;
-    // Grants come before the URLs that they are for are used, and go with the job.
-    Awaitable<Result<void>> store_grants(std::vector<MediaGrant> grants);
-    Result<Bmc> usable_bmc(const Machine& machine) const;
-    // What became of the BMC, for the next job and for people.
-    Awaitable<void> remember(const JobRun& run);
     // A job that cannot begin, or that is cancelled and cannot be cleaned up.
     Awaitable<void> end_without_bmc(std::string key, Error why);
-    Awaitable<void> conclude(std::string key, Step step, std::string message);
     void finished(const std::string& key);
     void report_health();
 
@@ -115,10 +81,7 @@ private:
     Logger log_{"redfish"};
     Jobs jobs_;                                        // by the record's key, so the oldest is first
     std::map<Phase, std::set<std::string>> by_phase_;  // keys of jobs_
-    std::map<std::string, std::size_t> site_places_;   // places in use
-    std::set<std::string> busy_endpoints_;
-    std::set<std::string> owned_systems_;
-    std::size_t places_ = 0;
+    Places places_;
     std::size_t runs_ = 0;  // coroutines
     bool stopping_ = false;
     bool pumping_ = false;
