@@ -37,6 +37,18 @@ Link link_of(rtnl_link* object) {
     return link;
 }
 
+// A port of a VRF stays an L3 port; one of a bridge, a bond or a team does not.
+std::string upper_of(rtnl_link* object, nl_cache* all) {
+    int master = rtnl_link_get_master(object);
+    if (master <= 0) return {};
+    std::unique_ptr<rtnl_link, netlink::Deleter<rtnl_link_put>> upper(rtnl_link_get(all, master));
+    if (!upper) return {};
+    const char* kind = rtnl_link_get_type(upper.get());
+    if (kind != nullptr && std::string_view(kind) == "vrf") return {};
+    const char* name = rtnl_link_get_name(upper.get());
+    return name == nullptr ? std::string() : std::string(name);
+}
+
 }  // namespace
 
 LinkWatch::LinkWatch(asio::any_io_executor loop, netlink::Socket events, netlink::Socket requests)
@@ -97,7 +109,9 @@ Result<std::vector<Link>> LinkWatch::dump() {
     netlink::Cache cache(raw);
     std::vector<Link> links;
     for (nl_object* object = nl_cache_get_first(raw); object != nullptr; object = nl_cache_get_next(object)) {
-        links.push_back(link_of(reinterpret_cast<rtnl_link*>(object)));
+        auto* entry = reinterpret_cast<rtnl_link*>(object);
+        links.push_back(link_of(entry));
+        links.back().upper = upper_of(entry, raw);
     }
     std::sort(links.begin(), links.end(), [](const Link& a, const Link& b) { return a.index < b.index; });
     return links;

@@ -13,6 +13,7 @@
 #include <netlink/socket.h>
 #include <sys/socket.h>
 
+#include "agent/net/address_watch.hpp"
 #include "agent/net/link_watch.hpp"
 #include "agent/net/netlink.hpp"
 #include "agent/sdk/strings.hpp"
@@ -51,8 +52,31 @@ int collect_address(nl_msg* message, void* argument) {
         std::memcpy(&lifetimes, nla_data(cache), sizeof(lifetimes));
         entry.valid_lifetime = lifetime_of(lifetimes.ifa_valid);
         entry.preferred_lifetime = lifetime_of(lifetimes.ifa_prefered);
+        entry.replaced = lifetimes.tstamp != lifetimes.cstamp;
     }
     addresses.push_back(entry);
+    return NL_OK;
+}
+
+// What a dump has to find: one blackhole of ours.
+struct WantedRoute {
+    Prefix6 prefix;
+    bool found = false;
+};
+
+int find_blackhole(nl_msg* message, void* argument) {
+    auto& wanted = *static_cast<WantedRoute*>(argument);
+    nlmsghdr* header = nlmsg_hdr(message);
+    if (header->nlmsg_type != RTM_NEWROUTE) return NL_OK;
+    auto* info = static_cast<rtmsg*>(nlmsg_data(header));
+    std::array<nlattr*, RTA_MAX + 1> attributes{};
+    if (info->rtm_type != RTN_BLACKHOLE || info->rtm_dst_len != wanted.prefix.length()) return NL_OK;
+    if (nlmsg_parse(header, sizeof(*info), attributes.data(), RTA_MAX, nullptr) < 0) return NL_OK;
+    Address6::bytes_type bytes{};
+    if (nlattr* to = attributes[RTA_DST]; to != nullptr && nla_len(to) == static_cast<int>(bytes.size()))
+        std::memcpy(bytes.data(), nla_data(to), bytes.size());
+    bool ours = attributes[RTA_PRIORITY] != nullptr && nla_get_u32(attributes[RTA_PRIORITY]) == kAggregateMetric;
+    if (ours && Address6(bytes) == wanted.prefix.address()) wanted.found = true;
     return NL_OK;
 }
 
@@ -63,9 +87,16 @@ std::string neighbour_state(int state) {
 
 class KernelNet final : public Net {
 public:
-    KernelNet(std::shared_ptr<LinkWatch> watch, netlink::Socket socket, netlink::Socket strict)
-        : watch_(std::move(watch)), socket_(std::move(socket)), strict_(std::move(strict)) {}
-    ~KernelNet() override { watch_->close(); }
+    KernelNet(std::shared_ptr<LinkWatch> watch, std::shared_ptr<AddressWatch> addresses, netlink::Socket socket,
+              netlink::Socket strict)
+        : watch_(std::move(watch)),
+          address_watch_(std::move(addresses)),
+          socket_(std::move(socket)),
+          strict_(std::move(strict)) {}
+    ~KernelNet() override {
+        watch_->close();
+        address_watch_->close();
+    }
 
     std::vector<Link> links() const override { return watch_->links(); }
 
@@ -78,6 +109,10 @@ public:
 
     Subscription observe_links(std::function<void()> observer) override { return watch_->observe(std::move(observer)); }
 
+    Subscription observe_addresses(std::function<void(int)> observer) override {
+        return address_watch_->observe(std::move(observer));
+    }
+
     Result<std::vector<LinkAddress>> addresses(std::string_view interface) const override {
         auto index = index_of(interface);
         if (!index) return fail(std::move(index.error()));
@@ -89,9 +124,7 @@ public:
             return fail(Code::kResourceExhausted, "no memory for a netlink message");
         }
         std::vector<LinkAddress> result;
-        nl_socket_modify_cb(strict_.get(), NL_CB_VALID, NL_CB_CUSTOM, collect_address, &result);
-        int code = nl_send_auto(strict_.get(), message.get());
-        if (code >= 0) code = nl_recvmsgs_default(strict_.get());
+        int code = dump(message.get(), collect_address, &result);
         if (code < 0) return fail(netlink::error_of(code, std::string(interface) + ": reading addresses"));
         return result;
     }
@@ -138,20 +171,19 @@ public:
     }
 
     Result<bool> has_blackhole(const Prefix6& prefix) const override {
-        nl_cache* raw = nullptr;
-        int code = rtnl_route_alloc_cache(socket_.get(), AF_INET6, 0, &raw);
-        if (code < 0) return fail(netlink::error_of(code, "reading routes"));
-        netlink::Cache cache(raw);
-        for (nl_object* object = nl_cache_get_first(raw); object != nullptr; object = nl_cache_get_next(object)) {
-            auto* route = reinterpret_cast<rtnl_route*>(object);
-            nl_addr* destination = rtnl_route_get_dst(route);
-            if (rtnl_route_get_type(route) == RTN_BLACKHOLE && rtnl_route_get_priority(route) == kAggregateMetric &&
-                destination != nullptr && nl_addr_get_prefixlen(destination) == prefix.length() &&
-                netlink::to_address6(destination) == prefix.address()) {
-                return true;
-            }
+        netlink::Message message(nlmsg_alloc_simple(RTM_GETROUTE, NLM_F_DUMP));
+        rtmsg request{};
+        request.rtm_family = AF_INET6;
+        request.rtm_table = RT_TABLE_MAIN;
+        request.rtm_protocol = RTPROT_STATIC;
+        request.rtm_type = RTN_BLACKHOLE;
+        if (!message || nlmsg_append(message.get(), &request, sizeof(request), NLMSG_ALIGNTO) < 0) {
+            return fail(Code::kResourceExhausted, "no memory for a netlink message");
         }
-        return false;
+        WantedRoute wanted{prefix};
+        int code = dump(message.get(), find_blackhole, &wanted);
+        if (code < 0 && code != -NLE_OBJ_NOTFOUND) return fail(netlink::error_of(code, "reading routes"));
+        return wanted.found;
     }
 
     Result<std::vector<Neighbour>> neighbours(std::string_view interface) const override {
@@ -218,9 +250,17 @@ private:
         return route;
     }
 
+    // The kernel filters by what the request says. Returns libnl's code.
+    int dump(nl_msg* request, nl_recvmsg_msg_cb_t collect, void* into) const {
+        nl_socket_modify_cb(strict_.get(), NL_CB_VALID, NL_CB_CUSTOM, collect, into);
+        int code = nl_send_auto(strict_.get(), request);
+        return code < 0 ? code : nl_recvmsgs_default(strict_.get());
+    }
+
     std::shared_ptr<LinkWatch> watch_;
+    std::shared_ptr<AddressWatch> address_watch_;
     netlink::Socket socket_;
-    netlink::Socket strict_;  // NETLINK_GET_STRICT_CHK: address dumps filtered by the kernel; libnl's own dumps do not
+    netlink::Socket strict_;  // NETLINK_GET_STRICT_CHK: dumps filtered by the kernel; libnl's own dumps do not
                               // pass that check
 };
 
@@ -229,6 +269,8 @@ private:
 Result<std::unique_ptr<Net>> make_net(asio::any_io_executor loop) {
     auto watch = LinkWatch::open(loop);
     if (!watch) return fail(std::move(watch.error()));
+    auto addresses = AddressWatch::open(loop);
+    if (!addresses) return fail(std::move(addresses.error()));
     auto socket = netlink::open_route_socket();
     if (!socket) return fail(std::move(socket.error()));
     auto strict = netlink::open_route_socket();
@@ -237,7 +279,8 @@ Result<std::unique_ptr<Net>> make_net(asio::any_io_executor loop) {
     if (setsockopt(nl_socket_get_fd(strict->get()), SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof(on)) < 0) {
         return fail(Code::kUnimplemented, "this kernel cannot filter netlink dumps (Linux 4.20 or later is needed)");
     }
-    return std::make_unique<KernelNet>(std::move(*watch), std::move(*socket), std::move(*strict));
+    return std::make_unique<KernelNet>(std::move(*watch), std::move(*addresses), std::move(*socket),
+                                       std::move(*strict));
 }
 
 }  // namespace nett

@@ -20,6 +20,9 @@ struct Link {
     bool up = false;       // IFF_UP
     bool carrier = false;  // IFF_LOWER_UP
     std::string mac;       // "aa:bb:cc:dd:ee:ff"; empty for links without one
+    // The bridge, bond or the like that takes this link's packets: such a link is no L3 port. Empty: the link's own
+    // addresses count (also within a VRF).
+    std::string upper = {};
     friend bool operator==(const Link&, const Link&) = default;
 };
 
@@ -28,6 +31,8 @@ struct LinkAddress {
     InterfaceAddress address;
     std::optional<std::chrono::seconds> valid_lifetime;
     std::optional<std::chrono::seconds> preferred_lifetime;
+    // Changed since it was added (the kernel keeps both times): routing daemons take it for a new one.
+    bool replaced = false;
 };
 
 // A neighbour cache entry (RFC 4861 section 5.1).
@@ -48,6 +53,10 @@ public:
     virtual std::optional<Link> link(std::string_view name) const = 0;
     // Told after any link appeared, disappeared, was renamed or changed up/carrier.
     [[nodiscard]] virtual Subscription observe_links(std::function<void()> observer) = 0;
+
+    // Told the link's index after IPv6 addresses of it were added, changed or removed, by whomever; 0 when events were
+    // lost, so that it may be any link.
+    [[nodiscard]] virtual Subscription observe_addresses(std::function<void(int link)> observer) = 0;
 
     virtual Result<std::vector<LinkAddress>> addresses(std::string_view interface) const = 0;
     // Adds the address or refreshes its lifetimes (NLM_F_REPLACE). With `no_dad` it is usable at once (IFA_F_NODAD).

@@ -102,6 +102,7 @@ class NoNet final : public Net {
     std::vector<Link> links() const override { return {}; }
     std::optional<Link> link(std::string_view) const override { return std::nullopt; }
     Subscription observe_links(std::function<void()>) override { return {}; }
+    Subscription observe_addresses(std::function<void(int)>) override { return {}; }
     Result<std::vector<LinkAddress>> addresses(std::string_view) const override { return std::vector<LinkAddress>{}; }
     Result<void> put_address(std::string_view, const LinkAddress&, bool) override { return {}; }
     Result<void> remove_address(std::string_view, const InterfaceAddress&) override { return {}; }

@@ -76,6 +76,47 @@ TEST_F(NetTest, TellsOfLinkEventsOnce) {
     EXPECT_EQ(before, told);
 }
 
+TEST_F(NetTest, NamesTheBridgeThatTakesALinksPackets) {
+    EXPECT_EQ("", net_->link("p0")->upper);
+    ASSERT_EQ(0, std::system("ip link add br8 type bridge && ip link set p0 master br8"));
+    EXPECT_TRUE(run_until([&] { return net_->link("p0")->upper == "br8"; }));
+    ASSERT_EQ(0, std::system("ip link delete br8"));
+    EXPECT_TRUE(run_until([&] { return net_->link("p0")->upper.empty(); }));
+}
+
+TEST_F(NetTest, TellsWhichLinksAddressesOthersChanged) {
+    std::vector<int> told;
+    auto subscription = net_->observe_addresses([&](int link) { told.push_back(link); });
+    int p0 = net_->link("p0")->index;
+    ASSERT_EQ(0, std::system("ip -6 address add 2001:db8:b000:7::1/64 dev p0"));
+    EXPECT_TRUE(run_until([&] { return !told.empty(); }));
+    EXPECT_EQ(p0, told.back());
+    told.clear();
+    ASSERT_EQ(0, std::system("ip -6 address delete 2001:db8:b000:7::1/64 dev p0"));
+    EXPECT_TRUE(run_until([&] { return !told.empty(); }));
+    subscription.reset();
+    told.clear();
+    ASSERT_EQ(0, std::system("ip -6 address add 2001:db8:b000:7::1/64 dev p0"));
+    loop_.run_one_for(std::chrono::milliseconds(100));
+    EXPECT_TRUE(told.empty());
+    ASSERT_EQ(0, std::system("ip -6 address delete 2001:db8:b000:7::1/64 dev p0"));
+}
+
+TEST_F(NetTest, SeesThatAnAddressWasReplaced) {
+    auto port = address("2001:db8:b000:8::1/64");
+    ASSERT_TRUE(net_->put_address("p0", port, true));
+    auto found = [&] {
+        auto all = read("p0");
+        return *std::find_if(all.begin(), all.end(), [&](const auto& entry) { return entry.address == port.address; });
+    };
+    EXPECT_FALSE(found().replaced);
+    // The kernel's clock of addresses has a resolution of 10 ms.
+    ASSERT_EQ(0, std::system("sleep 0.03; ip -6 address replace 2001:db8:b000:8::1/64 dev p0"));
+    EXPECT_TRUE(found().replaced);
+    EXPECT_FALSE(found().valid_lifetime);
+    ASSERT_TRUE(net_->remove_address("p0", port.address));
+}
+
 TEST_F(NetTest, PutsAndRemovesAPermanentAddress) {
     auto port = address("2001:db8:b000:1::1/64");
     ASSERT_TRUE(net_->put_address("p0", port, true));

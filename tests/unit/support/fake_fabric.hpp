@@ -85,6 +85,7 @@ public:
     std::optional<Error> fault;                   // of every write
     std::vector<std::string>* journal = nullptr;  // "put-address", "remove-address"
     int puts = 0;
+    mutable int address_reads = 0;
 
     void add_link(std::string name) {
         existing.push_back({static_cast<int>(existing.size()) + 1, std::move(name), true, true, "02:00:00:00:00:01"});
@@ -113,7 +114,18 @@ public:
         observers_.emplace(id, std::move(observer));
         return Subscription([this, id] { observers_.erase(id); });
     }
+    Subscription observe_addresses(std::function<void(int)> observer) override {
+        int id = next_++;
+        address_observers_.emplace(id, std::move(observer));
+        return Subscription([this, id] { address_observers_.erase(id); });
+    }
+    // As after the kernel's event.
+    void tell_addresses(int link) {
+        auto observers = address_observers_;
+        for (auto& [id, observer] : observers) observer(link);
+    }
     Result<std::vector<LinkAddress>> addresses(std::string_view interface) const override {
+        ++address_reads;
         if (!link(interface)) return fail(Code::kNotFound, "there is no interface {}", interface);
         auto it = on_link.find(std::string(interface));
         return it == on_link.end() ? std::vector<LinkAddress>{} : it->second;
@@ -158,6 +170,7 @@ private:
         for (auto& [id, observer] : observers) observer();
     }
     std::map<int, std::function<void()>> observers_;
+    std::map<int, std::function<void(int)>> address_observers_;
     int next_ = 0;
 };
 
