@@ -1,4 +1,4 @@
-"""The programs of a build folder, and how the nodes of a lab find them without being installed."""
+"""The programs of a build folder, and how the nodes of a lab find them without being installed; or those that are installed."""
 
 import pathlib
 
@@ -6,6 +6,29 @@ SOURCE = pathlib.Path(__file__).resolve().parents[2]
 PROGRAMS = {"nettd": "agent/nettd", "nettsh": "agent/cli/nettsh", "talos-fabric-builder": "builder/talos-fabric-builder"}
 PLUGINS = ("ra", "metadata", "bgp-anycast", "redfish")
 PLUGIN_MODULES = {name: f"plugins/{name}/nett-{name}.so" for name in PLUGINS}
+
+
+# In place of a build folder: what the Debian packages have installed.
+INSTALLED = "installed"
+
+
+def make_build(folder):
+    return InstalledBuild() if str(folder) == INSTALLED else Build(folder)
+
+
+class InstalledBuild:
+    """The packages' programs, by the paths that the packages give them."""
+
+    _FOLDERS = {"nettd": "/usr/sbin"}
+
+    def program(self, name):
+        return f"{self._FOLDERS.get(name, '/usr/bin')}/{name}"
+
+    def environment(self):
+        return {}
+
+    def plugin_folder(self, _):
+        return next(pathlib.Path("/usr/lib").glob("*/nett/plugins"))
 
 
 class Build:

@@ -9,7 +9,7 @@ import time
 
 from . import fabric as fabric_module
 from . import frr, machine, story, wait
-from .build import SOURCE, Build
+from .build import INSTALLED, SOURCE, make_build
 from .steps import BUILD_FOLDER, StepFailed, Steps, configure_and_build, output_of
 from .story import HOME, MACHINE, TENANT, require
 
@@ -47,10 +47,10 @@ class Demo:
     def _get_ready(self):
         with self._steps.step("Building nett") as step:
             if self._options.build:
-                step.say(f"as it is in {self._options.build}")
+                step.say("as it is installed" if self._options.build == INSTALLED else f"as it is in {self._options.build}")
             else:
                 configure_and_build(BUILD_FOLDER, BUILD_FOLDER / "check-build.log", tests=False)
-            self._build = Build(self._options.build or BUILD_FOLDER)
+            self._build = make_build(self._options.build or BUILD_FOLDER)
         with self._steps.step("iPXE, a kernel, an initramfs and a disk for the machine") as step:
             self._ipxe = pathlib.Path(output_of([_SETUP / "ipxe.sh"]))
             self._kernel = output_of([_SETUP / "kernel.sh"])
