@@ -63,6 +63,26 @@ def test_the_version_is_the_builds():
     assert (DEBIAN / "changelog").read_text(encoding="utf-8").startswith(f"nett ({version})")
 
 
+def test_the_licence_is_the_one_of_the_tree():
+    """And every pattern of debian/copyright stands for files that exist."""
+    declared = re.search(r"license: '([^']+)'", (ROOT / "meson.build").read_text(encoding="utf-8"))[1]
+    text = (DEBIAN / "copyright").read_text(encoding="utf-8")
+    stanzas = dict(re.findall(r"^Files: (.*)\n(?:.*\n)*?License: (.*)$", text, re.MULTILINE))
+    assert stanzas.pop("*") == declared
+    for pattern in stanzas:
+        assert list(ROOT.glob(pattern)), pattern
+
+
+def test_dep8_tests_are_programs_and_need_what_the_lab_needs():
+    control = (DEBIAN / "tests" / "control").read_text(encoding="utf-8")
+    names = re.findall(r"^Tests: (.*)$", control, re.MULTILINE)
+    assert names == ["service", "boot"]
+    assert all(os.access(DEBIAN / "tests" / name, os.X_OK) for name in names)
+    needed = set(re.split(r"[,\s]+", re.findall(r"^Depends: @,((?:.*\n)(?:^ .*\n)*)", control, re.MULTILINE)[1])) - {"", "frr-grpc", "frr"}
+    listed = run(ROOT / "tests" / "lab" / "setup" / "packages.sh", "--list", "lab", "test").stdout.split()
+    assert needed <= set(listed)
+
+
 def test_whatever_the_build_installs_is_in_a_package():
     listed = run("meson", "introspect", "--installed", BUILD)
     patterns = [word for path in DEBIAN.glob("*.install") for word in path.read_text(encoding="utf-8").split()]
