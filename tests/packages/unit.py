@@ -9,6 +9,7 @@ import grp
 import os
 import pathlib
 import pwd
+import resource
 import shlex
 import shutil
 import signal
@@ -128,7 +129,8 @@ class Unit:
         groups = [str(grp.getgrnam(name).gr_gid) for value in self._settings.get("SupplementaryGroups", []) for name in value.split()]
         ambient = "".join(f",+{name.lower().removeprefix('cap_')}" for name in self._one("AmbientCapabilities").split())
         bounding = "".join(f",+{name.lower().removeprefix('cap_')}" for name in self._one("CapabilityBoundingSet").split())
-        limit = self._one("LimitNOFILE")
+        # A container may not raise it above its own.
+        limit = min(int(self._one("LimitNOFILE")), resource.getrlimit(resource.RLIMIT_NOFILE)[1])
         return ["prlimit", f"--nofile={limit}:{limit}", "setpriv", f"--reuid={pwd.getpwnam(user).pw_uid}",
                 f"--regid={grp.getgrnam(group).gr_gid}", f"--groups={','.join(groups)}" if groups else "--clear-groups",
                 f"--inh-caps=-all{ambient}", f"--ambient-caps=-all{ambient}", f"--bounding-set=-all{bounding}",
