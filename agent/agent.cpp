@@ -14,8 +14,10 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "agent/api/certificates.hpp"
 #include "agent/api/fabric_uplink.hpp"
 #include "agent/api/server.hpp"
+#include "agent/core/audit/audit.hpp"
 #include "agent/core/config/candidate.hpp"
 #include "agent/core/host/agent_commands.hpp"
 #include "agent/core/host/event_bus.hpp"
@@ -27,9 +29,13 @@
 #include "agent/core/inventory/inventory.hpp"
 #include "agent/core/inventory/job_commands.hpp"
 #include "agent/core/inventory/lifecycle_service.hpp"
+#include "agent/core/metrics/agent_metrics.hpp"
+#include "agent/core/metrics/listener.hpp"
+#include "agent/core/metrics/registry.hpp"
 #include "agent/core/shell/shell.hpp"
 #include "agent/core/store/secret_box.hpp"
 #include "agent/core/store/sqlite_store.hpp"
+#include "agent/core/webhooks/webhooks.hpp"
 #include "agent/fabric/commands.hpp"
 #include "agent/fabric/fabric.hpp"
 #include "agent/frr/frr.hpp"
@@ -64,6 +70,18 @@ FabricSettings fabric_settings(const ApiAccessSettings& access) {
     return out;
 }
 
+AuditEntry shell_entry(const Caller& caller, const std::string& text, const Result<void>& result) {
+    std::string detail;
+    for (const auto line : split(text, '\n')) detail += redact_line(line) + "\n";
+    detail.pop_back();
+    return {caller.actor,
+            role_text(caller),
+            "shell",
+            std::move(detail),
+            result ? "OK" : std::string(to_string(result.error().code)),
+            result ? "" : redact_line(result.error().to_string())};
+}
+
 // The directory of a file that nettd makes itself.
 Result<void> make_parent(const std::string& file) {
     std::error_code error;
@@ -84,6 +102,7 @@ struct Agent::Parts {
 
     Result<void> open();
     Result<void> join();
+    void join_metrics();
     void join_fabric();
     int run();
 
@@ -111,7 +130,7 @@ struct Agent::Parts {
     asio::signal_set signals{loop, SIGTERM, SIGINT, SIGHUP};
     asio::steady_timer retry_timer{loop};
     asio::steady_timer watchdog_timer{loop};
-    NullMetrics metrics;
+    MetricsRegistry metrics;
     LoopEventBus events{loop.get_executor(), clock};
     LoopHealthRegistry health{loop.get_executor(), clock, events};
     std::unique_ptr<SqliteStore> store;
@@ -125,6 +144,11 @@ struct Agent::Parts {
     std::unique_ptr<Shell> shell;
     std::unique_ptr<PluginManager> plugins;
     std::unique_ptr<AgentCommandContext> command_context;
+    std::unique_ptr<AgentMetrics> agent_metrics;
+    AuditLog audit{clock, events, health};
+    std::unique_ptr<Webhooks> webhooks;
+    MetricsListener metrics_listener{loop.get_executor(), io.get_executor(), health,
+                                     [this] { return metrics.scrape(); }};
     std::unique_ptr<Fabric> fabric;
     std::unique_ptr<ApiServer> api;
 };
@@ -160,7 +184,14 @@ Result<void> Agent::Parts::join() {
         ConfigActions{[this](const ConfigNode& root) { return validate(root); },
                       [this](const ConfigNode& from, const ConfigNode& to) { return apply(from, to); }});
     config->set_running(setup.config.root, "file");
-    shell = std::make_unique<Shell>(setup.grammar, *config, clock, ShellSettings{[this] { return settings.hostname; }});
+    shell = std::make_unique<Shell>(
+        setup.grammar, *config, clock,
+        ShellSettings{[this] { return settings.hostname; },
+                      {},
+                      [this](const Caller& caller, std::string line, const Result<void>& result) {
+                          audit.record(shell_entry(caller, line, result));
+                      }});
+    join_metrics();
     const Host host{
         loop.get_executor(), io.get_executor(),           clock,  events, health, *store, *secrets, *frr, *net,
         settings.hostname,   settings.artifact_directory, metrics};
@@ -182,12 +213,32 @@ Result<void> Agent::Parts::join() {
     shell->add_completion_source("interfaces", interface_names);
 
     NETT_TRY(shell->add_commands(fabric_commands(*fabric)));
+    NETT_TRY(shell->add_commands(webhook_show_commands(*webhooks)));
     VersionInfo version{kVersion, kBuildId, settings.hostname, {}};
     for (const auto& loaded : setup.plugins.plugins) version.plugins.emplace_back(loaded.descriptor->name);
     api = std::make_unique<ApiServer>(ApiDependencies{
         loop.get_executor(), *shell, *inventory, *store, events, health, std::move(version),
-        [this](const std::string& origin, FabricReport report) { return fabric->receive(origin, std::move(report)); }});
+        [this](const std::string& origin, FabricReport report) { return fabric->receive(origin, std::move(report)); },
+        &audit});
     return {};
+}
+
+void Agent::Parts::join_metrics() {
+    store->measure_commits(
+        metrics
+            .histogram({"nett_store_commit_seconds", "From a commit's submission until it is on disk."},
+                       latency_bounds())
+            .with());
+    auto api_certificate_end = [this]() -> std::optional<SystemTime> {
+        const auto files = certificates(settings.api);
+        if (!files.complete()) return std::nullopt;
+        const auto end = check_certificates(files);
+        return end ? std::optional(*end) : std::nullopt;
+    };
+    webhooks = std::make_unique<Webhooks>(
+        WebhooksEnvironment{loop.get_executor(), clock, events, health, *store, metrics, settings.hostname});
+    agent_metrics = std::make_unique<AgentMetrics>(AgentMetricsSources{
+        metrics, events, health, *store, *frr, kVersion, clock.system_now(), std::move(api_certificate_end)});
 }
 
 void Agent::Parts::join_fabric() {
@@ -214,6 +265,7 @@ Awaitable<Result<void>> Agent::Parts::apply(const ConfigNode& from, const Config
     NETT_CO_TRY(co_await plugins->apply(from, to));
     const auto next = read_settings(to);
     put_in_force(next);
+    metrics_listener.apply(next.metrics);
     auto served = serve_api(next.api);
     co_await std::move(served);
     co_return Result<void>{};
@@ -223,6 +275,9 @@ Awaitable<Result<void>> Agent::Parts::apply(const ConfigNode& from, const Config
 void Agent::Parts::put_in_force(const AgentSettings& next) {
     set_log_level(next.log_level);
     set_log_format(next.log_format);
+    set_component_log_levels(next.component_levels);
+    audit.set_file(next.audit_file);
+    webhooks->apply(next.webhooks);
     settings.log_level = next.log_level;
     settings.log_format = next.log_format;
     if (settings.frr == next.frr) return;
@@ -246,6 +301,9 @@ Awaitable<void> Agent::Parts::start() {
     auto served = serve_api(settings.api);
     co_await std::move(served);
     lifecycle->start();
+    metrics_listener.apply(settings.metrics);
+    audit.set_file(settings.audit_file);
+    webhooks->start(settings.webhooks);
     co_await plugins->start(config->running());
     notify_ready(fmt::format("{} plugins", plugins->status().size()));
     log.info("ready", {{"version", kVersion}, {"hostname", settings.hostname}, {"api", settings.api_socket}});
@@ -254,6 +312,7 @@ Awaitable<void> Agent::Parts::start() {
 
 Awaitable<void> Agent::Parts::reload() {
     notify_reloading();
+    audit.reopen();
     auto report = co_await config->reload("signal");
     if (!report) {
         log.error("the configuration file is refused; the running configuration stays", {{"error", report.error()}});
@@ -262,6 +321,8 @@ Awaitable<void> Agent::Parts::reload() {
     } else {
         log.info("reloaded", {{"changed", report->changed}});
     }
+    audit.record({"signal", "admin", "reload", config_path, report ? "OK" : std::string(to_string(report.error().code)),
+                  report ? "" : report.error().to_string()});
     notify_ready("reloaded");
 }
 
@@ -274,6 +335,8 @@ Awaitable<void> Agent::Parts::shut_down() {
     co_await plugins->stop(deadline);
     co_await fabric->stop();
     co_await lifecycle->stop();
+    co_await metrics_listener.stop();
+    co_await webhooks->stop();
     co_await api->stop(deadline);
     frr->stop();
     loop.stop();
@@ -340,6 +403,7 @@ Result<std::unique_ptr<Agent>> Agent::assemble(const Options& options, Setup set
     auto settings = read_settings(setup.config.root);
     set_log_level(settings.log_level);
     set_log_format(settings.log_format);
+    set_component_log_levels(settings.component_levels);
     auto parts = std::make_unique<Parts>(std::move(setup), std::move(settings), options);
     NETT_TRY(parts->open());
     NETT_TRY(parts->join());

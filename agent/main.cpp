@@ -4,6 +4,7 @@
 
 #include "agent/agent.hpp"
 #include "agent/options.hpp"
+#include "agent/print_commands.hpp"
 #include "agent/setup.hpp"
 #include "agent/withdraw.hpp"
 
@@ -24,6 +25,7 @@ int main(int argc, char** argv) {
     // Every scanner's failed handshake would be a line of gRPC's own; what matters is a health condition or an error.
     setenv("GRPC_VERBOSITY", "NONE", 0);
     const nett::Options options = nett::parse_options(argc, argv);
+    if (options.print_commands) return nett::print_commands(options);
     auto setup = nett::prepare(options, !options.check_config || options.allow_missing_ports);
     if (!setup) {
         std::fprintf(stderr, "nettd: %s\n", setup.error().to_string().c_str());

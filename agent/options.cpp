@@ -27,6 +27,8 @@ Options parse_options(int argc, char** argv) {
     app.add_flag(
         "--withdraw", options.withdraw,
         "Take away what must not outlive the agent (the anycast address) and exit; for systemd's ExecStopPost=");
+    app.add_flag("--print-commands", options.print_commands,
+                 "Print the configuration commands of the agent and its plugins as JSON, and exit");
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

@@ -13,6 +13,7 @@ struct Options {
     bool check_config = false;
     bool allow_missing_ports = false;
     bool withdraw = false;
+    bool print_commands = false;
 };
 
 // Parses argv. For --help, --version and mistakes it prints what is due and the process ends (statuses 0 and 2).

@@ -18,6 +18,7 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "agent/api/artifact_service.hpp"
+#include "agent/api/audit.hpp"
 #include "agent/api/inventory_service.hpp"
 #include "agent/api/job_service.hpp"
 #include "agent/api/shell_service.hpp"
@@ -74,6 +75,7 @@ struct ApiServer::Impl {
               [this](grpc::ServerBuilder& builder) { add_services(builder); }) {}
 
     void add_services(grpc::ServerBuilder& builder) {
+        if (dependencies.audit != nullptr) add_audit(builder, api, *dependencies.audit);
         builder.RegisterService(&shell);
         builder.RegisterService(&system);
         builder.RegisterService(&inventory);

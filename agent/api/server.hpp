@@ -8,6 +8,7 @@
 #include "agent/api/fabric_service.hpp"
 #include "agent/api/system_service.hpp"
 #include "agent/api/tcp.hpp"
+#include "agent/core/audit/audit.hpp"
 #include "agent/core/inventory/inventory.hpp"
 #include "agent/core/shell/shell.hpp"
 #include "agent/sdk/asio.hpp"
@@ -31,6 +32,7 @@ struct ApiDependencies {
     HealthRegistry& health;
     VersionInfo version;
     FabricReceiver receive_fabric = {};  // empty: reports are refused
+    AuditLog* audit = nullptr;           // null: changes are not recorded
 };
 
 // Loop thread only.

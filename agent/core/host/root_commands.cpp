@@ -42,6 +42,13 @@ std::vector<ConfigCommand> root_commands() {
          {},
          "info"},
         {"",
+         "log level {level:choice:debug|info|warning|error} component {component:word}",
+         "The same for the lines of one component",
+         {{"log", "Logging"},
+          {"level", "Severity"},
+          {"component", "Source of the lines, as they name it: agent, api, metadata, ra, redfish …"}},
+         {"component"}},
+        {"",
          "log format {format:choice:text|json}",
          "Shape of log lines on standard error",
          {{"log", "Logging"}, {"format", "Shape"}},
@@ -126,6 +133,9 @@ std::vector<ConfigCommand> root_commands() {
     const auto behind = std::find_if(commands.begin(), commands.end(),
                                      [](const auto& command) { return command.pattern.starts_with("frr "); });
     auto api = api_commands();
+    for (auto more : {metrics_commands(), audit_commands(), webhook_commands()}) {
+        std::move(more.begin(), more.end(), std::back_inserter(api));
+    }
     commands.insert(behind, std::make_move_iterator(api.begin()), std::make_move_iterator(api.end()));
     return commands;
 }
@@ -148,11 +158,25 @@ AgentSettings read_settings(const ConfigNode& root) {
     out.frr.vtysh_socket_directory =
         root.text("frr vtysh socket-directory", "path", defaults.frr.vtysh_socket_directory);
     out.api = read_api_settings(root);
+    out.metrics = read_metrics_settings(root);
+    out.metrics.certificate = out.api.certificate;
+    out.metrics.private_key = out.api.private_key;
+    out.metrics.client_ca = out.api.client_ca;
+    out.metrics.grants = out.api.grants;
+    out.audit_file = read_audit_file(root);
+    out.webhooks = read_webhooks(root);
+    for (const auto* entry : root.all("log level component")) {
+        out.component_levels[entry->arg("component")] = log_level_of(entry->arg("level"));
+    }
     return out;
 }
 
 std::vector<Diagnostic> validate_root(const ConfigNode& root) {
-    return validate_api(root);
+    auto findings = validate_api(root);
+    for (auto more : {validate_metrics(root), validate_webhooks(root)}) {
+        std::move(more.begin(), more.end(), std::back_inserter(findings));
+    }
+    return findings;
 }
 
 std::vector<Diagnostic> restart_warnings(const AgentSettings& in_force, const ConfigNode& candidate) {

@@ -4,7 +4,10 @@
 #include <string>
 #include <vector>
 
+#include "agent/core/audit/audit.hpp"
 #include "agent/core/host/api_settings.hpp"
+#include "agent/core/metrics/settings.hpp"
+#include "agent/core/webhooks/settings.hpp"
 #include "agent/sdk/config.hpp"
 #include "agent/sdk/log.hpp"
 
@@ -29,6 +32,10 @@ struct AgentSettings {
     std::string api_socket = "/run/nett/nettd.sock";
     int io_threads = 2;  // TLS and files; a gateway has cores to spare, a switch CPU has two
     ApiAccessSettings api;
+    MetricsSettings metrics;
+    std::string audit_file;  // empty: events only
+    std::vector<WebhookSettings> webhooks;
+    std::map<std::string, LogLevel, std::less<>> component_levels;
     FrrTargets frr;
 };
 

@@ -175,6 +175,10 @@ struct Shell::Impl {
         return outcome;
     }
 
+    void note(const Caller& caller, std::string line, const Result<void>& result) const {
+        if (settings.audit) settings.audit(caller, std::move(line), result);
+    }
+
     // Runs an operational or built-in command of the mode.
     Awaitable<Result<void>> run_command(Session& session, Caller caller, std::string line, bool configuring, bool json,
                                         std::function<void(ShellReply)> reply, std::function<bool()> interrupted) {
@@ -187,9 +191,13 @@ struct Shell::Impl {
         if (!outcome.match) co_return fail(Code::kInvalidArgument, "{}", outcome.mismatch.message);
         const auto& command = list[outcome.match->index];
         if (caller.role < command->role) {
-            co_return fail(Code::kPermissionDenied, "\"{}\" needs the role {}; {} is {}", command->pattern.id(),
-                           to_string(command->role), caller.actor, to_string(caller.role));
+            auto denied = fail(Code::kPermissionDenied, "\"{}\" needs the role {}; {} is {}", command->pattern.id(),
+                               to_string(command->role), caller.actor, to_string(caller.role));
+            note(caller, piped->command, Result<void>(denied));
+            co_return denied;
         }
+        const bool commits = command->pattern.id().starts_with("commit");
+        const std::string said = commits ? piped->command + "\n" + config.show_diff(session.name) : piped->command;
         const auto sink = std::make_shared<Sink>(std::move(*pipe), json, std::move(reply));
         CommandCall call;
         call.args = std::move(outcome.match->args);
@@ -208,6 +216,9 @@ struct Shell::Impl {
             output = fail(Code::kInternal, "the command failed unexpectedly: {}", error.what());
         }
         co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+        if (command->role > Role::kViewer) {
+            note(caller, said, output ? Result<void>() : Result<void>(fail(Error(output.error()))));
+        }
         if (output) {
             sink->write(*output);
             sink->finish();

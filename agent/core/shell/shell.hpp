@@ -49,6 +49,9 @@ struct ShellSettings {
     // Of the prompt; the configured one, else the system's.
     std::function<std::string()> hostname;
     CompletionSources sources = {};
+    // Told of every line that needs more than the role viewer, and what became of it; with "commit", also of the
+    // changes. Not redacted.
+    std::function<void(const Caller&, std::string line, const Result<void>& result)> audit = {};
 };
 
 class Shell {

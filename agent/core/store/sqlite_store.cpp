@@ -154,12 +154,17 @@ Result<std::vector<Change>> SqliteStore::changes(Revision since, std::size_t lim
 
 Awaitable<Result<Revision>> SqliteStore::commit(Transaction transaction) {
     NETT_CO_TRY(check_transaction(transaction));
+    const auto began = std::chrono::steady_clock::now();
     auto executor = co_await asio::this_coro::executor;
     auto initiation = [this, &transaction, &executor](auto handler) {
         writer_->submit(std::move(transaction), executor, std::move(handler));
     };
-    co_return co_await asio::async_initiate<const asio::use_awaitable_t<>, void(Result<Revision>)>(initiation,
-                                                                                                   asio::use_awaitable);
+    auto committed = co_await asio::async_initiate<const asio::use_awaitable_t<>, void(Result<Revision>)>(
+        initiation, asio::use_awaitable);
+    if (commit_seconds_) {
+        commit_seconds_->observe(std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count());
+    }
+    co_return committed;
 }
 
 Subscription SqliteStore::watch(std::string kind, std::function<void(const Change&)> observer) {

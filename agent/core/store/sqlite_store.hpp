@@ -14,6 +14,7 @@
 #include <string>
 
 #include "agent/core/store/file_lock.hpp"
+#include "agent/sdk/metrics.hpp"
 #include "agent/sdk/store.hpp"
 
 namespace nett {
@@ -69,8 +70,11 @@ public:
     [[nodiscard]] Subscription watch(std::string kind, std::function<void(const Change&)> observer) override;
 
     const std::string& path() const { return path_; }
+    // Where the time of each commit is counted. Before the first one.
+    void measure_commits(std::shared_ptr<Histogram> seconds) { commit_seconds_ = std::move(seconds); }
 
 private:
+    std::shared_ptr<Histogram> commit_seconds_;
     SqliteStore();
 
     std::string path_;

@@ -54,6 +54,7 @@ package_list() {
 		libsystemd-dev            # readiness, watchdog, journal
 		libsquashfs-dev           # embedded configurations are squashfs images
 		libarchive-dev            # backups are tar archives
+		prometheus-cpp-dev        # text format of the metrics
 		libzstd-dev               # Talos' early config is zstd on the kernel command line
 		libgtest-dev              # unit tests
 		libgmock-dev
@@ -113,6 +114,7 @@ package_list() {
 		python3-protobuf
 		exabgp                    # the health checker that bench/anycast compares with
 		python3-sushy             # a Redfish client that is not ours, measured beside it
+		prometheus                # promtool, and a Prometheus that scrapes the agent
 		python3-venv              # sushy-tools' emulator of BMCs: where it is installed, and what it needs
 		python3-bcrypt
 		python3-flask
