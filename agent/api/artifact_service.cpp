@@ -36,7 +36,7 @@ private:
         if (request.has_header()) {
             if (import_) return fail(Code::kInvalidArgument, "the header comes once, first");
             expected_ = request.header();
-            auto begun = files_.begin_import();
+            auto begun = begin();
             if (!begun) return fail(std::move(begun.error()));
             import_.emplace(std::move(*begun));
             return {};
@@ -45,9 +45,20 @@ private:
         return import_->append(request.chunk());
     }
 
+    // Two that upload the same at the same time do not disturb each other: the second just cannot be resumed.
+    Result<ArtifactImport> begin() {
+        if (expected_.sha256().empty() || expected_.size() == 0) {
+            if (expected_.offset() == 0) return files_.begin_import();
+            return fail(Code::kInvalidArgument, "an upload that goes on at an offset names its digest and its size");
+        }
+        auto begun = files_.resume_import(expected_.sha256(), expected_.offset());
+        if (!begun && begun.error().code == Code::kAborted && expected_.offset() == 0) return files_.begin_import();
+        return begun;
+    }
+
     void complete() {
         // A connection that broke looks like an end, and gRPC may tell later which it was: a client that announces the
-        // digest never has half a file kept.
+        // digest never has half a file stored; what arrived waits for the next upload.
         if (cancelled_) return Finish(grpc::Status::CANCELLED);
         if (!import_)
             return Finish({grpc::StatusCode::INVALID_ARGUMENT, "the first message of an upload is its header"});
@@ -73,6 +84,20 @@ private:
 grpc::ServerReadReactor<v1::UploadRequest>* ArtifactService::Upload(grpc::CallbackServerContext*,
                                                                     v1::UploadReply* reply) {
     return new UploadCall(disk_.get_executor(), inventory_.artifact_files(), reply);
+}
+
+grpc::ServerUnaryReactor* ArtifactService::GetUpload(grpc::CallbackServerContext* context,
+                                                     const v1::GetUploadRequest* request, v1::GetUploadReply* reply) {
+    const ArtifactFiles& files = inventory_.artifact_files();
+    auto* reactor = context->DefaultReactor();
+    if (!ArtifactFiles::is_digest(request->sha256())) {
+        reactor->Finish({grpc::StatusCode::INVALID_ARGUMENT, "sha256: 64 lower-case hex digits are expected"});
+        return reactor;
+    }
+    reply->set_stored(files.size_of(request->sha256()).has_value());
+    if (!reply->stored()) reply->set_received(files.received_of(request->sha256()));
+    reactor->Finish(grpc::Status::OK);
+    return reactor;
 }
 
 grpc::ServerUnaryReactor* ArtifactService::PutArtifactSet(grpc::CallbackServerContext* context,

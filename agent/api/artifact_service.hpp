@@ -18,6 +18,8 @@ public:
 
     grpc::ServerReadReactor<v1::UploadRequest>* Upload(grpc::CallbackServerContext* context,
                                                        v1::UploadReply* reply) override;
+    grpc::ServerUnaryReactor* GetUpload(grpc::CallbackServerContext* context, const v1::GetUploadRequest* request,
+                                        v1::GetUploadReply* reply) override;
     grpc::ServerUnaryReactor* PutArtifactSet(grpc::CallbackServerContext* context,
                                              const v1::PutArtifactSetRequest* request,
                                              v1::MutationReply* reply) override;

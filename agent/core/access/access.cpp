@@ -43,6 +43,7 @@ constexpr std::array kMethods{
     MethodNeed{"/nett.v1.Inventory/ListBmcs", Need::kRead},
     MethodNeed{"/nett.v1.Inventory/Watch", Need::kRead},
     MethodNeed{"/nett.v1.Artifacts/Upload", Need::kOperate},
+    MethodNeed{"/nett.v1.Artifacts/GetUpload", Need::kOperate},
     MethodNeed{"/nett.v1.Artifacts/PutArtifactSet", Need::kOperate},
     MethodNeed{"/nett.v1.Artifacts/DeleteArtifactSet", Need::kOperate},
     MethodNeed{"/nett.v1.Artifacts/ListArtifactSets", Need::kReadOwn},  // sets are everybody's

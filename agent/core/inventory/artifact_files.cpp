@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,6 +16,8 @@ namespace nett {
 namespace {
 
 constexpr std::string_view kTemporaryPrefix = ".import-";
+constexpr std::string_view kPartialPrefix = ".partial-";  // then the digest
+constexpr std::size_t kDigestDigits = 64;
 constexpr mode_t kDirectoryMode = 0755;
 constexpr mode_t kFileMode = 0644;  // nothing secret is in an artifact; other servers of the files may read them
 constexpr std::size_t kReadSize = 1U << 20U;
@@ -24,12 +27,15 @@ Result<void> make_directory(const std::string& path) {
     return fail(errno_error(errno, "cannot make the artifact directory", path));
 }
 
-// The names of imports that an earlier run did not finish.
+// Removes imports that an earlier run did not finish, and after a while those that could have been resumed.
 void remove_leftovers(const std::string& directory) {
     std::error_code error;
     for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
         const auto name = entry.path().filename().string();
-        if (name.starts_with(kTemporaryPrefix)) ::unlink(entry.path().c_str());
+        const bool old =
+            std::filesystem::file_time_type::clock::now() - entry.last_write_time(error) > kPartialLifetime;
+        if (name.starts_with(kTemporaryPrefix) || (name.starts_with(kPartialPrefix) && old))
+            ::unlink(entry.path().c_str());
     }
 }
 
@@ -55,7 +61,19 @@ ArtifactImport::ArtifactImport(std::string directory, std::string temporary, Uni
       digest_(std::move(digest)) {}
 
 ArtifactImport::~ArtifactImport() {
-    if (fd_) ::unlink(temporary_.c_str());
+    if (fd_ && !resumable_) ::unlink(temporary_.c_str());
+}
+
+Result<void> ArtifactImport::take_up() {
+    std::string buffer(kReadSize, '\0');
+    for (;;) {
+        const ssize_t got = ::read(fd_.get(), buffer.data(), buffer.size());
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return fail(errno_error(errno, "cannot read", temporary_));
+        if (got == 0) return {};
+        EVP_DigestUpdate(digest_.get(), buffer.data(), static_cast<std::size_t>(got));
+        size_ += static_cast<std::uint64_t>(got);
+    }
 }
 
 Result<void> ArtifactImport::append(std::string_view bytes) {
@@ -71,8 +89,10 @@ Result<void> ArtifactImport::append(std::string_view bytes) {
 Result<ImportedArtifact> ArtifactImport::finish(const std::string& expected_sha256, std::uint64_t expected_size) {
     ImportedArtifact imported{finish_digest(digest_.get()), size_, false};
     if (expected_size != 0 && expected_size != size_) {
+        resumable_ = resumable_ && size_ < expected_size;
         return fail(Code::kDataLoss, "{} bytes arrived, {} were announced; send it again", size_, expected_size);
     }
+    resumable_ = false;
     if (!expected_sha256.empty() && expected_sha256 != imported.sha256) {
         return fail(Code::kDataLoss, "what arrived has SHA-256 {}, announced was {}; send it again", imported.sha256,
                     expected_sha256);
@@ -109,6 +129,38 @@ Result<ArtifactImport> ArtifactFiles::begin_import() const {
     ArtifactImport import(directory_, std::move(temporary), std::move(fd), std::move(digest));
     if (!import.digest_) return fail(Code::kInternal, "OpenSSL has no SHA-256");
     return import;
+}
+
+Result<ArtifactImport> ArtifactFiles::resume_import(const std::string& sha256, std::uint64_t offset) const {
+    if (!is_digest(sha256)) {
+        return fail(Code::kInvalidArgument, "\"{}\" is no SHA-256: 64 lower-case hex digits", sha256);
+    }
+    const std::string path = directory_ + "/" + std::string(kPartialPrefix) + sha256;
+    auto fd = open_file(path, O_RDWR | O_CREAT, kFileMode);
+    if (!fd) return fail(std::move(fd.error()));
+    if (::flock(fd->get(), LOCK_EX | LOCK_NB) != 0) {
+        return fail(Code::kAborted, "somebody is uploading the same file now; try again when that is done");
+    }
+    if (offset == 0 && ::ftruncate(fd->get(), 0) != 0) return fail(errno_error(errno, "cannot empty", path));
+    ArtifactImport import(directory_, path, std::move(*fd), start_digest());
+    import.resumable_ = true;
+    if (!import.digest_) return fail(Code::kInternal, "OpenSSL has no SHA-256");
+    NETT_TRY(import.take_up());
+    if (import.size_ != offset) {
+        return fail(Code::kFailedPrecondition,
+                    "{} bytes of it are here, not {}: ask how many (GetUpload) and go on there", import.size_, offset);
+    }
+    return import;
+}
+
+bool ArtifactFiles::is_digest(std::string_view text) {
+    return text.size() == kDigestDigits && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
+std::uint64_t ArtifactFiles::received_of(std::string_view sha256) const {
+    const auto path = directory_ + "/" + std::string(kPartialPrefix) + std::string(sha256);
+    struct stat info {};
+    return ::stat(path.c_str(), &info) == 0 ? static_cast<std::uint64_t>(info.st_size) : 0;
 }
 
 std::string ArtifactFiles::path_of(std::string_view sha256) const {

@@ -1,6 +1,7 @@
 // Artifacts on disk, by content: <directory>/sha256/<64 hex digits>. A file under its final name is whole and durable.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -21,8 +22,11 @@ struct ImportedArtifact {
     bool existed = false;  // the same content was there already
 };
 
+// What an interrupted upload has left is kept this long for the next one to go on from.
+inline constexpr std::chrono::hours kPartialLifetime{7 * 24};
+
 // One file on its way in, hashed while it is written to a temporary file in the same directory. Dropped unfinished,
-// nothing is left. One thread at a time.
+// nothing is left, except of one that can be resumed. One thread at a time.
 class ArtifactImport {
 public:
     ArtifactImport(ArtifactImport&&) noexcept = default;
@@ -31,7 +35,8 @@ public:
 
     // kResourceExhausted: the disk is full, or the file is larger than kMaxArtifactSize.
     Result<void> append(std::string_view bytes);
-    // Makes it durable under its digest. kDataLoss when it is not what was expected; empty and 0: not checked.
+    // Makes it durable under its digest. kDataLoss when it is not what was expected; empty and 0: not checked. One that
+    // can be resumed is kept when it is too short, and dropped when its digest is wrong.
     Result<ImportedArtifact> finish(const std::string& expected_sha256, std::uint64_t expected_size);
 
 private:
@@ -39,12 +44,15 @@ private:
     using Digest = std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)>;
 
     ArtifactImport(std::string directory, std::string temporary, UniqueFd fd, Digest digest);
+    // Reads what an earlier upload has left into the digest.
+    Result<void> take_up();
 
     std::string directory_;
     std::string temporary_;  // empty: moved away or renamed
     UniqueFd fd_;
     Digest digest_;
     std::uint64_t size_ = 0;
+    bool resumable_ = false;
 };
 
 // Thread-safe: all state is in the file system.
@@ -55,6 +63,13 @@ public:
 
     // An import of the same content as an existing file replaces it, which heals a damaged one.
     Result<ArtifactImport> begin_import() const;
+    // An import of the content with this digest (64 hex digits), which goes on behind the `offset` bytes that an
+    // earlier one has left. kFailedPrecondition when there are not exactly as many; kAborted when it is under way.
+    Result<ArtifactImport> resume_import(const std::string& sha256, std::uint64_t offset) const;
+    // 64 lower-case hex digits.
+    static bool is_digest(std::string_view text);
+    // Bytes of it that an interrupted import has left.
+    std::uint64_t received_of(std::string_view sha256) const;
     std::string path_of(std::string_view sha256) const;
     // kNotFound when there is no such file.
     Result<std::uint64_t> size_of(std::string_view sha256) const;

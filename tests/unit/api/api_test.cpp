@@ -168,6 +168,29 @@ TEST_F(UploadTest, RefusesWhatIsNotAsAnnounced) {
     EXPECT_EQ(upload({header("", 0), header("", 0)}, &reply).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
 }
 
+TEST_F(UploadTest, WhatAnInterruptedUploadHasLeftIsNotSentAgain) {
+    const auto digest = sha256_hex("first half, second half");
+    v1::UploadReply reply;
+    EXPECT_EQ(upload({header(digest, 23), chunk("first half")}, &reply).error_code(), grpc::StatusCode::DATA_LOSS);
+    v1::GetUploadRequest question;
+    question.set_sha256(digest);
+    v1::GetUploadReply left;
+    const auto stub = v1::Artifacts::NewStub(channel_);
+    ASSERT_TRUE(call(*stub, &v1::Artifacts::Stub::GetUpload, question, &left).ok());
+    EXPECT_FALSE(left.stored());
+    EXPECT_EQ(left.received(), 10U);
+    auto rest = header(digest, 23);
+    rest.mutable_header()->set_offset(9);
+    EXPECT_EQ(upload({rest, chunk(", second half")}, &reply).error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+    rest.mutable_header()->set_offset(10);
+    ASSERT_TRUE(upload({rest, chunk(", second half")}, &reply).ok());
+    ASSERT_TRUE(call(*stub, &v1::Artifacts::Stub::GetUpload, question, &left).ok());
+    EXPECT_TRUE(left.stored());
+    question.set_sha256("../../secret.key");
+    EXPECT_EQ(call(*stub, &v1::Artifacts::Stub::GetUpload, question, &left).error_code(),
+              grpc::StatusCode::INVALID_ARGUMENT);
+}
+
 TEST_F(UploadTest, AClientThatGoesAwayLeavesNothing) {
     {
         Context context;

@@ -70,6 +70,51 @@ TEST_F(ArtifactFilesTest, LeftoversOfAKilledRunGo) {
     EXPECT_TRUE(names().empty());
 }
 
+TEST_F(ArtifactFilesTest, AnInterruptedImportIsGoneOnWith) {
+    const auto files = open();
+    const auto digest = sha256_hex("hello world");
+    {
+        auto import = files.resume_import(digest, 0).value();
+        ASSERT_TRUE(import.append("hello"));
+        EXPECT_EQ(files.resume_import(digest, 0).error().code, Code::kAborted) << "one at a time";
+        EXPECT_EQ(import.finish(digest, 11).error().code, Code::kDataLoss);
+    }
+    EXPECT_EQ(open().received_of(digest), 5U) << "also after a restart";
+    EXPECT_EQ(files.resume_import(digest, 4).error().code, Code::kFailedPrecondition);
+    auto import = files.resume_import(digest, 5).value();
+    ASSERT_TRUE(import.append(" world"));
+    EXPECT_TRUE(import.finish(digest, 11));
+    EXPECT_EQ(names(), std::vector<std::string>{digest});
+    EXPECT_EQ(files.received_of(digest), 0U);
+    EXPECT_TRUE(files.verify(digest));
+}
+
+TEST_F(ArtifactFilesTest, AResumedImportThatIsWrongBeginsAnew) {
+    const auto files = open();
+    const auto digest = sha256_hex("hello world");
+    {
+        auto import = files.resume_import(digest, 0).value();
+        ASSERT_TRUE(import.append("HELLO"));
+    }
+    {
+        auto import = files.resume_import(digest, 5).value();
+        ASSERT_TRUE(import.append(" world"));
+        EXPECT_EQ(import.finish(digest, 11).error().code, Code::kDataLoss);
+    }
+    EXPECT_EQ(files.received_of(digest), 0U);
+    EXPECT_EQ(files.resume_import("../../etc/passwd", 0).error().code, Code::kInvalidArgument);
+    EXPECT_TRUE(names().empty());
+}
+
+TEST_F(ArtifactFilesTest, WhatNobodyGoesOnWithIsRemovedAfterAWhile) {
+    const auto files = open();
+    { ASSERT_TRUE(files.resume_import(sha256_hex("x"), 0).value().append("half")); }
+    const auto path = (directory_ / "artifacts/sha256/") + names().at(0);
+    std::filesystem::last_write_time(path, std::filesystem::file_time_type::clock::now() - 2 * kPartialLifetime);
+    open();
+    EXPECT_TRUE(names().empty());
+}
+
 TEST_F(ArtifactFilesTest, DamageIsFoundAndHealedByAnotherUpload) {
     const auto files = open();
     const auto upload = [&] {
