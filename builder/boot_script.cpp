@@ -17,7 +17,7 @@ std::string render_autoexec(const BootScript& script) {
     std::string credentials;
     for (const std::string& certificate : script.certificates)
         credentials += "set cert:hexraw " + to_hex(certificate) + "\n";
-    credentials += "set privkey:hexraw " + to_hex(script.private_key);
+    if (!script.private_key.empty()) credentials += "set privkey:hexraw " + to_hex(script.private_key);
     std::string text(kBootTemplate);
     boost::replace_all(text, "@CREDENTIALS@", credentials);
     boost::replace_all(text, "@SERVER@", url_authority(script.server));

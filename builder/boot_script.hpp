@@ -12,6 +12,7 @@ namespace nett::builder {
 
 inline constexpr std::uint16_t kHttpsPort = 443;
 
+// Without certificates and key: the script alone, for an iPXE that has them built in.
 struct BootScript {
     // DER; each is added to iPXE's certificate store: roots and intermediates first, the tenant's own last.
     std::vector<std::string> certificates;

@@ -1,11 +1,13 @@
 #include "builder/disk_image.hpp"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "agent/sdk/strings.hpp"
 #include "builder/process.hpp"
 
 namespace nett::builder {
@@ -76,6 +78,46 @@ std::set<std::string> folders_of(const std::vector<EspFile>& files) {
     return result;
 }
 
+// The files under their own names in `work`, grouped by the folder that they go to.
+Result<std::map<std::string, std::vector<std::string>>> put_copies(const WorkFolder& work,
+                                                                   const std::vector<EspFile>& files) {
+    std::map<std::string, std::vector<std::string>> copies;
+    for (const EspFile& file : files) {
+        const std::size_t slash = file.path.rfind('/');
+        const std::string name = slash == std::string::npos ? file.path : file.path.substr(slash + 1);
+        const std::string folder = slash == std::string::npos ? "" : file.path.substr(0, slash);
+        const std::string place = work.at("esp/" + folder);
+        NETT_TRY(make_directories(place));
+        NETT_TRY(write_files({{place + "/" + name, file.bytes, kPrivateMode}}));
+        copies[folder].push_back(place + "/" + name);
+    }
+    return copies;
+}
+
+// What Debian's packages isolinux and syslinux-common have.
+constexpr const char* kIsolinux = "/usr/lib/ISOLINUX/isolinux.bin";
+constexpr const char* kIsolinuxMbr = "/usr/lib/ISOLINUX/isohdpfx.bin";
+constexpr const char* kLdlinux = "/usr/lib/syslinux/modules/bios/ldlinux.c32";
+constexpr std::size_t kMaxLoaderBytes = 1 << 20;
+constexpr std::string_view kIsolinuxConfig =
+    "SERIAL 0 115200\nDEFAULT nett\nPROMPT 0\nTIMEOUT 1\nLABEL nett\nKERNEL /isolinux/ipxe.krn\n";
+
+// The ISO's own files for BIOS: ISOLINUX, which starts iPXE.
+Result<void> put_bios_files(const std::string& tree, const std::string& lkrn) {
+    NETT_TRY(make_directories(tree + "/isolinux"));
+    std::vector<NewFile> files{{tree + "/isolinux/ipxe.krn", lkrn, kPrivateMode},
+                               {tree + "/isolinux/isolinux.cfg", std::string(kIsolinuxConfig), kPrivateMode}};
+    for (const auto& [from, name] : {std::pair(kIsolinux, "isolinux.bin"), std::pair(kLdlinux, "ldlinux.c32")}) {
+        auto bytes = read_file(from, kMaxLoaderBytes);
+        if (!bytes) {
+            bytes.error().message += "; install the packages isolinux and syslinux-common";
+            return fail(std::move(bytes.error()));
+        }
+        files.push_back({tree + "/isolinux/" + name, std::move(*bytes), kPrivateMode});
+    }
+    return write_files(files);
+}
+
 }  // namespace
 
 Result<std::string> make_esp(const WorkFolder& work, const std::vector<EspFile>& files) {
@@ -83,11 +125,16 @@ Result<std::string> make_esp(const WorkFolder& work, const std::vector<EspFile>&
     NETT_TRY(make_empty(esp, kEspBytes));
     NETT_TRY(tool(
         {"mkfs.vfat", "--invariant", "-F", "32", "-S", "512", "-s", "1", "-n", "NETT-BOOT", "-i", kVolumeSerial, esp}));
-    for (const std::string& folder : folders_of(files)) NETT_TRY(tool({"mmd", "-i", esp, "::/" + folder}));
-    for (const EspFile& file : files) {
-        const std::string copy = work.at("file");
-        NETT_TRY(write_files({{copy, file.bytes, kPrivateMode}}));
-        NETT_TRY(tool({"mcopy", "-i", esp, copy, "::/" + file.path}));
+    std::vector<std::string> folders{"mmd", "-i", esp};
+    for (const std::string& folder : folders_of(files)) folders.push_back("::/" + folder);
+    NETT_TRY(tool(folders));
+    const auto copies = put_copies(work, files);
+    if (!copies) return fail(copies.error());
+    for (const auto& [folder, paths] : *copies) {
+        std::vector<std::string> words{"mcopy", "-i", esp};
+        words.insert(words.end(), paths.begin(), paths.end());
+        words.push_back("::/" + folder);
+        NETT_TRY(tool(words));
     }
     return esp;
 }
@@ -102,32 +149,40 @@ Result<void> make_usb_image(const std::string& esp, const std::string& output) {
     return copy_into(esp, output, kPartitionStart);
 }
 
-Result<void> make_iso_image(const std::string& esp, const WorkFolder& work, const std::string& output) {
+Result<void> make_iso_image(const std::string& esp, const std::string& lkrn, const WorkFolder& work,
+                            const std::string& output) {
     const std::string tree = work.at("iso-tree");
     NETT_TRY(make_directories(tree));
     NETT_TRY(make_empty(output, 0));
-    return tool({"xorriso",
-                 "-as",
-                 "mkisofs",
-                 "-quiet",
-                 "-V",
-                 "NETT_BOOT",
-                 "-o",
-                 output,
-                 "--set_all_file_dates",
-                 "2025010100000000",
-                 "-no-pad",
-                 "-append_partition",
-                 "2",
-                 kEspTypeGuid,
-                 esp,
-                 "-appended_part_as_gpt",
-                 "-partition_offset",
-                 "16",
-                 "-e",
-                 "--interval:appended_partition_2:all::",
-                 "-no-emul-boot",
-                 tree});
+    std::vector<std::string> words{"xorriso",
+                                   "-as",
+                                   "mkisofs",
+                                   "-quiet",
+                                   "-V",
+                                   "NETT_BOOT",
+                                   "-o",
+                                   output,
+                                   "--set_all_file_dates",
+                                   "2025010100000000",
+                                   "-no-pad",
+                                   "-append_partition",
+                                   "2",
+                                   kEspTypeGuid,
+                                   esp,
+                                   "-appended_part_as_gpt",
+                                   "-partition_offset",
+                                   "16"};
+    const auto add = [&](std::initializer_list<const char*> more) {
+        words.insert(words.end(), more.begin(), more.end());
+    };
+    if (!lkrn.empty()) {
+        NETT_TRY(put_bios_files(tree, lkrn));
+        add({"-isohybrid-mbr", kIsolinuxMbr, "-b", "isolinux/isolinux.bin", "-c", "isolinux/boot.cat", "-no-emul-boot",
+             "-boot-load-size", "4", "-boot-info-table", "-eltorito-alt-boot"});
+    }
+    add({"-e", "--interval:appended_partition_2:all::", "-no-emul-boot"});
+    words.push_back(tree);
+    return tool(words);
 }
 
 }  // namespace nett::builder

@@ -23,7 +23,8 @@ Result<std::string> make_esp(const WorkFolder& work, const std::vector<EspFile>&
 Result<void> make_usb_image(const std::string& esp, const std::string& output);
 
 // An ISO 9660 image with the ESP as El Torito EFI image and as GPT partition: UEFI boots it as CD, as virtual CD and
-// from a stick.
-Result<void> make_iso_image(const std::string& esp, const WorkFolder& work, const std::string& output);
+// from a stick. With `lkrn`, an iPXE for BIOS, BIOS boots it as CD and from a stick too, by ISOLINUX.
+Result<void> make_iso_image(const std::string& esp, const std::string& lkrn, const WorkFolder& work,
+                            const std::string& output);
 
 }  // namespace nett::builder

@@ -7,14 +7,12 @@
 #include "builder/boot_script.hpp"
 #include "builder/disk_image.hpp"
 #include "builder/file.hpp"
+#include "builder/image_inputs.hpp"
 #include "builder/ipxe_binary.hpp"
-#include "builder/x509.hpp"
 
 namespace nett::builder {
 namespace {
 
-constexpr std::size_t kMaxPemBytes = 1 << 20;
-constexpr std::size_t kMaxIpxeBytes = 16 << 20;
 constexpr std::size_t kMaxImageBytes = 256 << 20;
 constexpr auto kExpiryWarning = std::chrono::hours(24 * 30);
 
@@ -36,124 +34,65 @@ private:
     sigset_t before_{};
 };
 
-struct Inputs {
-    std::vector<Certificate> chain;  // leaf first
-    Certificate root;
-    PrivateKey key;
-    IpxeBinary ipxe;
-    std::string binary;  // with the platform's trust anchor
+// The ESP's files, and iPXE for BIOS when it was wanted.
+struct Contents {
+    std::vector<EspFile> esp;
+    std::string lkrn;
+    std::string ipxe_version;
 };
 
-Result<std::vector<Certificate>> read_certificates(const std::string& path) {
-    const auto pem = read_file(path, kMaxPemBytes);
-    if (!pem) return fail(pem.error());
-    auto certificates = parse_certificates(*pem);
-    if (!certificates) return fail(std::move(certificates.error()).in(path));
-    return certificates;
-}
-
-Result<Certificate> read_root(const std::string& path) {
-    auto certificates = read_certificates(path);
-    if (!certificates) return fail(std::move(certificates.error()));
-    if (certificates->size() != 1) {
-        return fail(
-            Error{Code::kInvalidArgument,
-                  fmt::format("holds {} certificates; iPXE's binary has room for one trust anchor: give the root alone",
-                              certificates->size()),
-                  path});
-    }
-    if (!certificates->front().is_authority) {
-        return fail(Error{Code::kInvalidArgument,
-                          fmt::format("{} is no certificate authority", certificates->front().subject), path});
-    }
-    return std::move(certificates->front());
-}
-
-Result<PrivateKey> read_key(const ImageRequest& request, const Certificate& leaf) {
-    const auto pem = read_file(request.key_file, kMaxPemBytes);
-    if (!pem) return fail(pem.error());
-    const auto matches = key_matches(*pem, leaf);
-    if (!matches) return fail(Error(matches.error()).in(request.key_file));
-    if (!*matches) {
-        return fail(
-            Error{Code::kInvalidArgument,
-                  fmt::format("is not the key of the certificate {} in {}", leaf.subject, request.certificate_file),
-                  request.key_file});
-    }
-    auto key = parse_private_key(*pem);
-    if (!key) return fail(std::move(key.error()).in(request.key_file));
-    return key;
-}
-
-Result<void> check_leaf(const Certificate& leaf, SystemTime now) {
-    if (leaf.is_authority || !leaf.for_client) {
-        return fail(Code::kInvalidArgument, "{} is not for TLS clients (extended key usage clientAuth)", leaf.subject);
-    }
-    if (leaf.not_after <= now) {
-        return fail(Code::kInvalidArgument, "the certificate expired on {}: issue a new one",
-                    to_rfc3339(leaf.not_after));
-    }
-    return {};
-}
-
-Result<void> check_families(const Inputs& inputs) {
-    NETT_TRY(check_key_family(inputs.ipxe, inputs.root.key));
-    const bool rsa = inputs.root.key == KeyFamily::kRsa;
-    for (const Certificate& certificate : inputs.chain) {
-        NETT_TRY(check_key_family(inputs.ipxe, certificate.key));
-        if ((certificate.key == KeyFamily::kRsa) != rsa) {
-            return fail(Code::kInvalidArgument, "{} has an {} key under an {} root; iPXE needs one family in the chain",
-                        certificate.subject, to_string(certificate.key), to_string(inputs.root.key));
-        }
-    }
-    return {};
-}
-
-Result<std::string> read_ipxe(const ImageRequest& request) {
-    auto binary = read_file(request.ipxe_file, kMaxIpxeBytes);
-    if (!binary && binary.error().code == Code::kNotFound) {
-        binary.error().message += "; Debian's package ipxe has it as /usr/lib/ipxe/ipxe-amd64.efi";
-    }
-    return binary;
-}
-
-Result<Inputs> read_inputs(const ImageRequest& request) {
-    Inputs inputs;
-    auto chain = read_certificates(request.certificate_file);
-    if (!chain) return fail(std::move(chain.error()));
-    inputs.chain = std::move(*chain);
-    auto root = read_root(request.root_file);
-    if (!root) return fail(std::move(root.error()));
-    inputs.root = std::move(*root);
-    auto key = read_key(request, inputs.chain.front());
-    if (!key) return fail(std::move(key.error()));
-    inputs.key = std::move(*key);
-    if (auto good = check_leaf(inputs.chain.front(), request.now); !good)
-        return fail(std::move(good.error()).in(request.certificate_file));
-    if (auto good = verify_chain(inputs.chain, inputs.root); !good)
-        return fail(std::move(good.error()).in(request.certificate_file));
-    auto binary = read_ipxe(request);
-    if (!binary) return fail(std::move(binary.error()));
-    auto ipxe = inspect_ipxe(*binary);
-    if (!ipxe) return fail(std::move(ipxe.error()).in(request.ipxe_file));
-    inputs.ipxe = std::move(*ipxe);
-    if (auto good = check_families(inputs); !good) return fail(std::move(good.error()).in(request.certificate_file));
-    auto patched = replace_trust_anchor(std::move(*binary), inputs.root.sha256());
-    if (!patched) return fail(std::move(patched.error()).in(request.ipxe_file));
-    inputs.binary = std::move(*patched);
-    return inputs;
-}
-
-std::vector<EspFile> esp_files(const ImageRequest& request, const Inputs& inputs) {
+BootScript script_of(const ImageRequest& request, const ImageInputs& inputs, bool with_credentials) {
     BootScript script;
     script.server = request.server;
+    if (!with_credentials) return script;
     script.private_key = inputs.key.der;
     script.certificates.push_back(inputs.root.der);
     for (auto it = inputs.chain.rbegin(); it != inputs.chain.rend(); ++it) {
         if (it->der != inputs.root.der) script.certificates.push_back(it->der);
     }
-    return {{"EFI/BOOT/" + inputs.ipxe.removable_name, inputs.binary},
-            {"EFI/BOOT/autoexec.ipxe", render_autoexec(script)}};
+    return script;
+}
+
+Contents binary_contents(const ImageRequest& request, const ImageInputs& inputs) {
+    Contents contents;
+    for (const ImageInputs::Ipxe& ipxe : inputs.binaries) {
+        contents.esp.push_back({"EFI/BOOT/" + ipxe.facts.removable_name, ipxe.bytes});
+        contents.ipxe_version = ipxe.facts.version;
+    }
+    contents.esp.push_back({"EFI/BOOT/autoexec.ipxe", render_autoexec(script_of(request, inputs, true))});
+    return contents;
+}
+
+Result<Contents> source_contents(const ImageRequest& request, const ImageInputs& inputs) {
+    const std::string script = render_autoexec(script_of(request, inputs, false));
+    auto built = build_from_source(*request.source,
+                                   {script, inputs.chain_pem, inputs.root_pem, inputs.root.sha256(), inputs.key_pem});
+    if (!built) return fail(std::move(built.error()));
+    Contents contents;
+    for (std::string& efi : built->efi) {
+        const auto facts = inspect_ipxe(efi);
+        if (!facts) return fail(Error(facts.error()).in(request.source->folder));
+        contents.ipxe_version = facts->version;
+        contents.esp.push_back({"EFI/BOOT/" + facts->removable_name, std::move(efi)});
+    }
+    contents.lkrn = std::move(built->lkrn);
+    return contents;
+}
+
+Result<Contents> make_contents(const ImageRequest& request, const ImageInputs& inputs) {
+    auto contents = request.source ? source_contents(request, inputs) : binary_contents(request, inputs);
+    if (!contents || !request.secure_boot) return contents;
+    const auto work = WorkFolder::beside(!request.usb.empty()   ? request.usb
+                                         : !request.iso.empty() ? request.iso
+                                                                : request.efi_folder);
+    if (!work) return fail(work.error());
+    for (EspFile& file : contents->esp) {
+        if (!file.path.ends_with(".EFI")) continue;
+        auto made = sign_efi(*work, file.bytes, *request.secure_boot);
+        if (!made) return fail(std::move(made.error()));
+        file.bytes = std::move(*made);
+    }
+    return contents;
 }
 
 // Files that are finished but not yet under their final names.
@@ -207,19 +146,19 @@ Result<void> stage_image(const std::string& path, Outputs& outputs, const Make& 
     return {};
 }
 
-Result<void> stage_media(const ImageRequest& request, const std::vector<EspFile>& files, Outputs& outputs) {
+Result<void> stage_media(const ImageRequest& request, const Contents& contents, Outputs& outputs) {
     if (request.usb.empty() && request.iso.empty()) return {};
     const std::string& first = request.usb.empty() ? request.iso : request.usb;
     const auto work = WorkFolder::beside(first);
     if (!work) return fail(work.error());
-    auto esp = make_esp(*work, files);
+    auto esp = make_esp(*work, contents.esp);
     if (!esp) return fail(std::move(esp.error()).in(first));
     NETT_TRY(stage_image(request.usb, outputs, [&](const std::string& file) { return make_usb_image(*esp, file); }));
     return stage_image(request.iso, outputs,
-                       [&](const std::string& file) { return make_iso_image(*esp, *work, file); });
+                       [&](const std::string& file) { return make_iso_image(*esp, contents.lkrn, *work, file); });
 }
 
-std::vector<std::string> warnings_of(const ImageRequest& request, const Inputs& inputs) {
+std::vector<std::string> warnings_of(const ImageRequest& request, const ImageInputs& inputs) {
     std::vector<std::string> warnings;
     const SystemTime expires = inputs.chain.front().not_after;
     if (expires - request.now < kExpiryWarning) {
@@ -232,19 +171,20 @@ std::vector<std::string> warnings_of(const ImageRequest& request, const Inputs& 
 }  // namespace
 
 Result<ImageReport> make_images(const ImageRequest& request) {
-    auto inputs = read_inputs(request);
+    auto inputs = read_image_inputs(request);
     if (!inputs) return fail(std::move(inputs.error()));
-    const std::vector<EspFile> files = esp_files(request, *inputs);
     const HeldSignals held;
+    const auto contents = make_contents(request, *inputs);
+    if (!contents) return fail(contents.error());
     Outputs outputs;
-    if (auto good = stage_media(request, files, outputs); !good) return fail(std::move(good.error()));
-    if (!request.efi_folder.empty()) NETT_TRY(stage_efi(request.efi_folder, files, outputs));
+    if (auto good = stage_media(request, *contents, outputs); !good) return fail(std::move(good.error()));
+    if (!request.efi_folder.empty()) NETT_TRY(stage_efi(request.efi_folder, contents->esp, outputs));
     auto published = outputs.publish();
     if (!published) return fail(std::move(published.error()));
     ImageReport report;
     report.tenant_subject = inputs->chain.front().subject;
     report.certificate_expires = inputs->chain.front().not_after;
-    report.ipxe_version = inputs->ipxe.version;
+    report.ipxe_version = contents->ipxe_version;
     report.trust_anchor = to_hex(inputs->root.sha256());
     report.outputs = std::move(*published);
     report.warnings = warnings_of(request, *inputs);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,14 +11,22 @@
 
 #include "agent/sdk/clock.hpp"
 #include "agent/sdk/result.hpp"
+#include "builder/ipxe_source.hpp"
+#include "builder/secure_boot.hpp"
 
 namespace nett::builder {
 
+// How iPXE gets the tenant's script, certificates and key.
+//
+// binary: from an iPXE that a distribution has built. Its one trust anchor is replaced, the rest is in autoexec.ipxe
+// beside it. source: built in by iPXE's own make in a tree that the operator has; for BIOS too.
 struct ImageRequest {
-    std::string ipxe_file;         // Debian's ipxe-amd64.efi or ipxe-arm64.efi
-    std::string certificate_file;  // PEM: the tenant's certificate, then intermediates if any
+    std::vector<std::string> ipxe_files;  // binary: Debian's ipxe-amd64.efi, ipxe-arm64.efi, or both
+    std::optional<SourceTree> source;     // source: then ipxe_files is empty
+    std::string certificate_file;         // PEM: the tenant's certificate, then intermediates if any
     std::string key_file;
     std::string root_file;  // PEM: the one root that the metadata servers' certificates chain to
+    std::optional<SigningKey> secure_boot;
     boost::asio::ip::tcp::endpoint server;
     std::string usb;  // outputs; empty: not wanted
     std::string iso;

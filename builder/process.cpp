@@ -4,15 +4,18 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <optional>
 
 #include <fcntl.h>
 #include <spawn.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "agent/sdk/strings.hpp"
+#include "agent/sdk/unique_fd.hpp"
 
 namespace nett::builder {
 namespace {
@@ -39,6 +42,9 @@ std::string package_of(const std::string& tool) {
                                                              {"mkfs.vfat", "dosfstools"},
                                                              {"mcopy", "mtools"},
                                                              {"mmd", "mtools"},
+                                                             {"mtype", "mtools"},
+                                                             {"sbsign", "sbsigntool"},
+                                                             {"step", "step-cli (smallstep)"},
                                                              {"xorriso", "xorriso"}};
     const auto found = packages.find(tool);
     return found == packages.end() ? tool : found->second;
@@ -55,11 +61,11 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
 // The tool must not inherit the signals that the caller holds back, or it could not be interrupted.
 class SpawnSettings {
 public:
-    explicit SpawnSettings(int output) {
+    SpawnSettings(int output, int errors) {
         ::posix_spawn_file_actions_init(&actions_);
         ::posix_spawn_file_actions_addopen(&actions_, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
         ::posix_spawn_file_actions_adddup2(&actions_, output, STDOUT_FILENO);
-        ::posix_spawn_file_actions_adddup2(&actions_, output, STDERR_FILENO);
+        ::posix_spawn_file_actions_adddup2(&actions_, errors, STDERR_FILENO);
         ::posix_spawnattr_init(&attributes_);
         sigset_t none;
         sigemptyset(&none);
@@ -80,7 +86,8 @@ private:
     posix_spawnattr_t attributes_{};
 };
 
-std::string read_to_end(int descriptor) {
+// All of it, or, with `limit`, its end.
+std::string read_to_end(int descriptor, std::size_t limit) {
     std::string kept;
     char buffer[4096];
     for (;;) {
@@ -88,7 +95,7 @@ std::string read_to_end(int descriptor) {
         if (count < 0 && errno == EINTR) continue;
         if (count <= 0) return kept;
         kept.append(buffer, static_cast<std::size_t>(count));
-        if (kept.size() > 2 * kKeptOutput) kept.erase(0, kept.size() - kKeptOutput);
+        if (limit != 0 && kept.size() > 2 * limit) kept.erase(0, kept.size() - limit);
     }
 }
 
@@ -112,33 +119,73 @@ Error failure_of(const std::string& name, int status, std::string_view output) {
     return {Code::kInternal, fmt::format("{} failed ({}): {}", name, how, output), {}};
 }
 
-}  // namespace
-
-Result<void> run_tool(const std::vector<std::string>& arguments, const std::vector<std::string>& environment) {
-    const std::string& name = arguments.front();
-    const auto program = find_tool(name);
-    if (!program) {
-        return fail(Code::kFailedPrecondition, "the tool {} is not installed: install the package {}", name,
-                    package_of(name));
+struct Pipe {
+    Pipe() {
+        if (::pipe2(ends, O_CLOEXEC) != 0) ends[0] = ends[1] = -1;
+    }
+    Pipe(const Pipe&) = delete;
+    Pipe& operator=(const Pipe&) = delete;
+    ~Pipe() {
+        close_writer();
+        if (ends[0] >= 0) ::close(ends[0]);
+    }
+    void close_writer() {
+        if (ends[1] >= 0) ::close(ends[1]);
+        ends[1] = -1;
     }
     int ends[2];
-    if (::pipe2(ends, O_CLOEXEC) != 0) return fail(Code::kInternal, "pipe: {}", std::strerror(errno));
+};
+
+// Runs the tool with its output in `pipe` and its errors in `errors`; answers with its wait status. `take` reads the
+// pipe meanwhile.
+Result<int> run(const std::vector<std::string>& arguments, const std::vector<std::string>& environment, Pipe& pipe,
+                int errors, const std::function<void()>& take) {
+    const auto program = find_tool(arguments.front());
+    if (!program) {
+        return fail(Code::kFailedPrecondition, "the tool {} is not installed: install the package {}",
+                    arguments.front(), package_of(arguments.front()));
+    }
+    if (pipe.ends[0] < 0) return fail(Code::kInternal, "pipe: {}", std::strerror(errno));
     std::vector<std::string> words = arguments;
     std::vector<std::string> settings = environment;
     settings.push_back("PATH=" + search_path());
     pid_t child = 0;
-    const int code = [&] {
-        const SpawnSettings spawn(ends[1]);
-        return ::posix_spawn(&child, program->c_str(), spawn.actions(), spawn.attributes(), pointers(words).data(),
-                             pointers(settings).data());
-    }();
-    ::close(ends[1]);
-    const std::string output = code == 0 ? read_to_end(ends[0]) : std::string();
-    ::close(ends[0]);
+    const SpawnSettings spawn(pipe.ends[1], errors);
+    const int code = ::posix_spawn(&child, program->c_str(), spawn.actions(), spawn.attributes(),
+                                   pointers(words).data(), pointers(settings).data());
     if (code != 0) return fail(Code::kInternal, "cannot run {}: {}", *program, std::strerror(code));
-    const int status = wait_for(child);
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
-    return fail(failure_of(name, status, trim(output)));
+    pipe.close_writer();
+    take();
+    return wait_for(child);
+}
+
+bool succeeded(int status) {
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+}  // namespace
+
+Result<void> run_tool(const std::vector<std::string>& arguments, const std::vector<std::string>& environment) {
+    Pipe pipe;
+    std::string output;
+    const auto status =
+        run(arguments, environment, pipe, pipe.ends[1], [&] { output = read_to_end(pipe.ends[0], kKeptOutput); });
+    if (!status) return fail(status.error());
+    if (succeeded(*status)) return {};
+    return fail(failure_of(arguments.front(), *status, trim(output)));
+}
+
+Result<std::string> tool_output(const std::vector<std::string>& arguments,
+                                const std::vector<std::string>& environment) {
+    Pipe pipe;
+    const UniqueFd errors(::memfd_create("errors", MFD_CLOEXEC));
+    if (!errors) return fail(Code::kInternal, "memfd_create: {}", std::strerror(errno));
+    std::string output;
+    const auto status = run(arguments, environment, pipe, errors.get(), [&] { output = read_to_end(pipe.ends[0], 0); });
+    if (!status) return fail(status.error());
+    if (succeeded(*status)) return output;
+    ::lseek(errors.get(), 0, SEEK_SET);
+    return fail(failure_of(arguments.front(), *status, trim(read_to_end(errors.get(), kKeptOutput))));
 }
 
 }  // namespace nett::builder

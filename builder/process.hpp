@@ -14,4 +14,7 @@ namespace nett::builder {
 // end of what it printed when it fails otherwise.
 Result<void> run_tool(const std::vector<std::string>& arguments, const std::vector<std::string>& environment);
 
+// The same, and answers with all that it wrote to its standard output; errors quote its standard error.
+Result<std::string> tool_output(const std::vector<std::string>& arguments, const std::vector<std::string>& environment);
+
 }  // namespace nett::builder

@@ -91,6 +91,7 @@ Result<Certificate> describe(X509* certificate) {
     Certificate result;
     result.der = std::move(*der);
     result.subject = subject_text(X509_get_subject_name(certificate));
+    result.issuer = subject_text(X509_get_issuer_name(certificate));
     result.common_name = common_name_of(X509_get_subject_name(certificate));
     result.is_authority = X509_check_ca(certificate) == 1;
     result.is_self_signed = (X509_get_extension_flags(certificate) & EXFLAG_SS) != 0;
@@ -157,6 +158,12 @@ Result<std::vector<Certificate>> parse_certificates(std::string_view pem) {
     if (!at_end) return fail(Code::kInvalidArgument, "certificate {} cannot be read ({})", result.size() + 1, reason);
     if (result.empty()) return fail(Code::kInvalidArgument, "holds no certificate in PEM");
     return result;
+}
+
+Result<Certificate> parse_der_certificate(std::string_view der) {
+    const X509Ptr certificate = from_der(der);
+    if (!certificate) return fail(Code::kInvalidArgument, "is no certificate in DER ({})", openssl_reason());
+    return describe(certificate.get());
 }
 
 Result<PrivateKey> parse_private_key(std::string_view pem) {

@@ -16,6 +16,7 @@ std::string_view to_string(KeyFamily family);
 struct Certificate {
     std::string der;
     std::string subject;        // RFC 2253 text: "CN=tenant-a.boot.example"
+    std::string issuer;         // the same of who signed it
     std::string common_name;    // empty when there is none
     bool is_authority = false;  // basicConstraints CA:TRUE
     bool is_self_signed = false;
@@ -31,6 +32,9 @@ struct Certificate {
 
 // Every certificate of a PEM text, in its order; at least one. kInvalidArgument names what is wrong.
 Result<std::vector<Certificate>> parse_certificates(std::string_view pem);
+
+// One certificate in DER, all of `der`.
+Result<Certificate> parse_der_certificate(std::string_view der);
 
 // The one private key of a PEM text, as DER that iPXE reads. An encrypted key is refused: iPXE cannot ask for a
 // passphrase.

@@ -1,245 +1,169 @@
-"""The tenant's images, booted: real iPXE under OVMF, a switch port that advertises a prefix, and a metadata server that wants a
-client certificate. One namespace is all the fabric there is; tests/e2e boots against real agents."""
+"""The tenant's images, booted: real iPXE under UEFI (x86_64, arm64) and BIOS, a switch port that advertises a prefix, and a metadata
+server that wants a client certificate. One namespace is all the fabric there is; tests/e2e boots against real agents."""
 
-import contextlib
-import ctypes
-import dataclasses
-import http.server
+import json
 import os
-import re
 import shutil
-import socket
-import socketserver
-import ssl
-import struct
 import subprocess
-import threading
 
 import pytest
 
-from tests.lab import machine, netns, wait
-from tests.lab.build import SOURCE
+from tests.lab import boot_site
+from tests.lab.boot_site import BOOT_SECONDS, MAC, MARK, META, PREFIX, UUID
 
-META = "2001:db8:ffff::1"
-PREFIX = "2001:db8:b000:1::"
-PORT = "swp1"
-MAC = "52:54:00:6e:00:01"
-UUID = "5f1c8d0e-3b1a-4c0e-9d54-6a0f5b8e2c11"
-MARK = "NETT-SCRIPT-RAN"
-BOOT_SECONDS = 180  # under TCG on a busy machine; 15 are usual
-
-
-@contextlib.contextmanager
-def inside(namespace):
-    """Sockets made in this block belong to the namespace. Only the calling thread changes its namespace."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    with open("/proc/thread-self/ns/net", "rb") as home, open(f"/run/netns/{namespace}", "rb") as there:
-        assert libc.setns(there.fileno(), 0) == 0, os.strerror(ctypes.get_errno())
-        try:
-            yield
-        finally:
-            assert libc.setns(home.fileno(), 0) == 0, os.strerror(ctypes.get_errno())
-
-
-class RouterAdvertiser:
-    """What a ToR does on a port: RFC 4861 router advertisements with one SLAAC prefix, M and O flags clear."""
-
-    def __init__(self, namespace):
-        with inside(namespace):
-            self._socket = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
-            index = socket.if_nametoindex(PORT)
-        self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
-        self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
-        self._target = ("ff02::1", 0, 0, index)
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._advertise, daemon=True)
-        self._thread.start()
-
-    def _advertise(self):
-        prefix = struct.pack("!BBBBIII16s", 3, 4, 64, 0xC0, 86400, 14400, 0, socket.inet_pton(socket.AF_INET6, PREFIX))
-        packet = struct.pack("!BBHBBHII", 134, 0, 0, 64, 0, 1800, 0, 0) + prefix
-        while not self._end.wait(0.3):
-            with contextlib.suppress(OSError):  # the port has no carrier before the machine starts
-                self._socket.sendto(packet, self._target)
-
-    def stop(self):
-        self._end.set()
-        self._thread.join()
-        self._socket.close()
-
-
-class MetadataServer(socketserver.ThreadingMixIn, http.server.HTTPServer):
-    """Notes who asks for what, and answers with an iPXE script. TLS as plugins/metadata has it: client certificate or nothing."""
-
-    address_family = socket.AF_INET6
-    daemon_threads = True
-
-    def __init__(self, namespace, pki):
-        self.requests = []  # (common name, target, user agent)
-        self.refused = []   # reasons of failed handshakes
-        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._tls.minimum_version = ssl.TLSVersion.TLSv1_2
-        self._tls.load_cert_chain(pki / "server.pem", pki / "server.key")
-        self._tls.verify_mode = ssl.CERT_REQUIRED
-        self._tls.load_verify_locations(pki / "root.pem")
-        with inside(namespace):
-            super().__init__((META, 443), _Answer)
-        self._thread = threading.Thread(target=self.serve_forever, daemon=True)
-        self._thread.start()
-
-    def finish_request(self, request, client_address):
-        request.settimeout(10)
-        try:
-            secured = self._tls.wrap_socket(request, server_side=True)
-        except (ssl.SSLError, OSError) as error:
-            self.refused.append(str(error))
-            return
-        with contextlib.suppress(OSError):
-            super().finish_request(secured, client_address)
-
-    def stop(self):
-        self.shutdown()
-        self._thread.join()
-        self.server_close()
-
-
-class _Answer(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self):
-        subject = dict(field[0] for field in self.connection.getpeercert()["subject"])
-        self.server.requests.append((subject["commonName"], self.path, self.headers["User-Agent"]))
-        script = f"#!ipxe\necho {MARK} ${{uuid}} ${{cwuri}}\nprompt\n".encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(script)))
-        self.end_headers()
-        self.wfile.write(script)
-
-    def log_message(self, *_):
-        pass
-
-
-@dataclasses.dataclass
-class Site:
-    """A namespace with a port, a router and a metadata server, and the images for it."""
-
-    namespace: str
-    folder: object
-    pki: object
-    server: MetadataServer
-    images: dict
-    accelerator: str
-
-    @contextlib.contextmanager
-    def boot(self, *arguments, uuid=UUID):
-        """Runs a machine; gives a function that returns what its console shows so far."""
-        variables, console = self.folder / "variables.fd", self.folder / "console.log"
-        shutil.copyfile("/usr/share/OVMF/OVMF_VARS_4M.fd", variables)
-        console.write_bytes(b"")
-        tap = netns.open_tap(self.namespace, PORT)
-        qemu = subprocess.Popen(
-            ["qemu-system-x86_64", "-machine", f"q35,accel={self.accelerator}", "-cpu", "host" if self.accelerator == "kvm" else "max",
-             "-m", "512", "-smp", "1", "-display", "none", "-nodefaults", "-no-reboot", *(["-uuid", uuid] if uuid else []),
-             "-serial", f"file:{console}", "-drive", "if=pflash,unit=0,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd",
-             "-drive", f"if=pflash,unit=1,format=raw,file={variables}", "-device", "qemu-xhci", "-device", "virtio-rng-pci",
-             "-netdev", f"tap,id=n0,fd={tap}", "-device", f"virtio-net-pci,netdev=n0,mac={MAC},romfile=", *arguments],
-            stdin=subprocess.DEVNULL, pass_fds=[tap])
-        os.close(tap)
-
-        def shown():
-            assert qemu.poll() is None, f"QEMU ended with {qemu.returncode}"
-            return re.sub(rb"\x1b\[[0-9;?=]*[A-Za-z]", b"", console.read_bytes()).decode(errors="replace")
-
-        try:
-            yield shown
-        finally:
-            qemu.kill()
-            qemu.wait()
-
-
-def _builder(build, *arguments):
-    subprocess.run([build.program("talos-fabric-builder"), *map(str, arguments)], check=True, env={**os.environ, **build.environment()},
-                   stdout=subprocess.DEVNULL)
-
-
-def _make_images(build, pki, root, folder):
-    ipxe = subprocess.run([SOURCE / "tests/lab/setup/ipxe.sh"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
-    images = {"usb": folder / "tenant-a.img", "iso": folder / "tenant-a.iso"}
-    _builder(build, "image", "--tenant-certificate", pki / "tenant-a.pem", "--tenant-key", pki / "tenant-a.key", "--root", root,
-             "--server-address", META, "--ipxe", f"{ipxe}/ipxe-amd64.efi", "--usb", images["usb"], "--iso", images["iso"])
-    return images
-
-
-def _make_pki(build, folder):
-    _builder(build, "pki", "init", folder, "--server-address", META)
-    _builder(build, "pki", "tenant", folder, "tenant-a")
-    return folder
+SNAKEOIL = "/usr/share/ovmf/PkKek-1-snakeoil"  # Debian's ovmf: the key that its "snakeoil" firmware knows
 
 
 @pytest.fixture(scope="module")
 def site(build, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("image-boot")
-    pki = _make_pki(build, folder / "pki")
-    images = _make_images(build, pki, pki / "root.pem", folder)
-    namespace = f"nettimage-{os.getpid()}"
-    netns.create(namespace)
-    try:
-        netns.add_tap(namespace, PORT)
-        netns.run("ip", "-n", namespace, "-6", "address", "add", "fe80::1/64", "dev", PORT)
-        netns.run("ip", "-n", namespace, "-6", "route", "add", f"{PREFIX}/64", "dev", PORT)
-        netns.run("ip", "-n", namespace, "-6", "address", "add", f"{META}/128", "dev", "lo")
-        router, server = RouterAdvertiser(namespace), MetadataServer(namespace, pki)
-        yield Site(namespace, folder, pki, server, images, machine.accelerator(folder))
-        server.stop()
-        router.stop()
-    finally:
-        netns.destroy(namespace)
+    with boot_site.Site(build, tmp_path_factory.mktemp("image-boot")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def images(build, site):
+    """One medium for both kinds of machines."""
+    return boot_site.make_images(build, site.pki, site.folder, ipxe=("ipxe-amd64.efi", "ipxe-arm64.efi"))
 
 
 @pytest.fixture(autouse=True)
-def _forget(site):
-    site.server.requests.clear()
-    site.server.refused.clear()
+def _as_before(site):
+    site.restore()
 
 
-def _stick(image):
-    return ["-drive", f"if=none,id=stick,format=raw,readonly=on,file={image}", "-device", "usb-storage,drive=stick,bootindex=1,removable=on"]
-
-
-def _cd(image):
-    return ["-drive", f"if=none,id=cd,media=cdrom,format=raw,readonly=on,file={image}", "-device", "ide-cd,drive=cd,bootindex=1"]
-
-
-def _wait_script(shown):
-    wait.until("iPXE runs the server's script", lambda: MARK in shown(), within=BOOT_SECONDS, every=0.2)
-
-
-@pytest.mark.parametrize("kind, medium", [("usb", _stick), ("iso", _cd), ("iso", _stick)], ids=["usb-stick", "iso-cd", "iso-stick"])
-def test_each_medium_fetches_the_boot_script_with_the_tenants_certificate(site, kind, medium):
-    with site.boot(*medium(site.images[kind])) as shown:
-        _wait_script(shown)
-        assert f"BOOT-ID {UUID} via net0 {MAC} {PREFIX[:-1]}" in shown()
+def boots(site, *media, board=None):
+    """The machine fetches the script with the tenant's certificate, under its own name."""
+    with site.boot(*media, board=board) as running:
+        running.wait(MARK)
+        assert f"BOOT-ID {UUID} via net0 {MAC} {PREFIX[:-1]}" in running.shown()
     name, target, agent = site.server.requests[0]
     assert (name, target) == ("tenant-a.boot.example", f"/v1/boot/{UUID}?mac={MAC.replace(':', '-')}")
     assert agent.startswith("iPXE/")
 
 
-def test_a_machine_without_uuid_asks_by_its_mac_address(site):
-    with site.boot(*_stick(site.images["usb"]), uuid=None) as shown:
-        _wait_script(shown)
+@pytest.mark.parametrize("kind, medium", [("usb", boot_site.stick), ("iso", boot_site.cd), ("iso", boot_site.virtual_cd), ("iso", boot_site.stick)],
+                         ids=["usb-stick", "iso-cd", "iso-virtual-cd", "iso-stick"])
+def test_each_medium_fetches_the_boot_script_with_the_tenants_certificate(site, images, kind, medium):
+    boots(site, *medium(images[kind]))
+
+
+@pytest.mark.parametrize("kind, medium", [("usb", boot_site.stick), ("iso", boot_site.virtual_cd)], ids=["usb-stick", "iso-virtual-cd"])
+def test_an_arm64_machine_boots_the_same_media(site, images, kind, medium):
+    boots(site, *medium(images[kind]), board=boot_site.arm())
+
+
+def test_bare_files_on_a_partition_of_ones_own(build, site, tmp_path):
+    boot_site.make_images(build, site.pki, tmp_path, kinds=("efi",))
+    (tmp_path / "esp/EFI").mkdir(parents=True)
+    shutil.move(tmp_path / "tenant-a.efi", tmp_path / "esp/EFI/BOOT")
+    # QEMU shows a folder as a FAT disk
+    boots(site, "-drive", f"if=none,id=esp,format=raw,file=fat:rw:{tmp_path}/esp", "-device", "usb-storage,drive=esp,bootindex=1")
+
+
+def test_a_machine_without_uuid_asks_by_its_mac_address(site, images):
+    with site.boot(*boot_site.stick(images["usb"]), uuid=None) as running:
+        running.wait(MARK)
     mac = MAC.replace(":", "-")
     assert site.server.requests[0][1] == f"/v1/boot/{mac}?mac={mac}"
 
 
-def test_a_clock_that_is_three_years_behind_does_not_matter(site):
-    with site.boot("-rtc", "base=2023-10-01T00:00:00", *_stick(site.images["usb"])) as shown:
-        _wait_script(shown)
+def test_a_clock_that_is_three_years_behind_does_not_matter(site, images):
+    with site.boot("-rtc", "base=2023-10-01T00:00:00", *boot_site.stick(images["usb"])) as running:
+        running.wait(MARK)
 
 
-def test_a_server_of_another_root_gets_nothing(build, site, tmp_path):
-    foreign = _make_pki(build, tmp_path / "pki")
-    images = _make_images(build, foreign, foreign / "root.pem", tmp_path)
-    with site.boot(*_stick(images["usb"])) as shown:
-        wait.until("iPXE gives up and boots the disk", lambda: "LOCALBOOT" in shown(), within=BOOT_SECONDS, every=0.2)
-    assert site.server.requests == []
-    wait.until("the server has noted the broken handshake", lambda: site.server.refused, within=10)
+@pytest.fixture(scope="module")
+def trouble(site):
+    """(images, disk) for machines that end up at their own disk."""
+    disk = site.folder / "disk.img"
+    boot_site.setup("disk.sh", disk)
+    return boot_site.make_trouble_images(site), disk
+
+
+@pytest.mark.parametrize("case", boot_site.TROUBLES, ids=lambda case: case.name)
+def test_in_trouble_the_machine_boots_its_disk(site, trouble, case):
+    boot_site.suffer(site, case, *trouble)
+    assert len(site.server.requests) == case.requests
+    if case.image == "foreign-root":
+        assert site.server.refused, "the handshake was broken off by iPXE"
+
+
+@pytest.fixture(scope="module")
+def signed(build, site, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("signed")
+    subprocess.run(["openssl", "rsa", "-in", f"{SNAKEOIL}.key", "-passin", "pass:snakeoil", "-out", folder / "db.key"], check=True,
+                   capture_output=True)
+    return boot_site.make_images(build, site.pki, folder, "--secure-boot-key", folder / "db.key", "--secure-boot-certificate", f"{SNAKEOIL}.pem",
+                                 kinds=("usb",))["usb"]
+
+
+def test_secure_boot_takes_what_the_operators_key_has_signed(site, signed):
+    boots(site, *boot_site.stick(signed), board=boot_site.pc(site.folder, "OVMF_CODE_4M.secboot.fd", "OVMF_VARS_4M.snakeoil.fd", smm=True))
+
+
+def test_secure_boot_refuses_an_image_without_signature(site, images, trouble):
+    board = boot_site.pc(site.folder, "OVMF_CODE_4M.secboot.fd", "OVMF_VARS_4M.snakeoil.fd", smm=True)
+    with site.boot(*boot_site.stick(images["usb"]), board=board) as running:
+        running.wait("Access Denied")
+        assert "iPXE initialising" not in running.shown()
+
+
+@pytest.fixture(scope="module")
+def hybrid(build, site, tmp_path_factory):
+    """An ISO from a source tree: a stand-in that builds by copying Debian's binaries, with iPXE's own layout and variables."""
+    folder = tmp_path_factory.mktemp("hybrid")
+    tree = make_tree(folder / "ipxe")
+    iso = folder / "hybrid.iso"
+    boot_site.builder(build, "image", "--tenant-certificate", site.pki / "tenant-a.pem", "--tenant-key", site.pki / "tenant-a.key", "--root",
+                      site.pki / "root.pem", "--server-address", META, "--ipxe-source", tree, "--bios", "--iso", iso)
+    return iso
+
+
+def make_tree(folder):
+    """iPXE's targets, made of Debian's binaries: the trust anchor as TRUST= says, the rest behind the end of the EFI application."""
+    ipxe = boot_site.ipxe_folder()
+    src = folder / "src"
+    src.mkdir(parents=True)
+    (src / "Makefile.housekeeping").write_text("", encoding="ascii")
+    (src / "build.py").write_text(
+        "import hashlib, ssl, sys\n"
+        f"binary, product = open('{ipxe}/ipxe-amd64.efi', 'rb').read(), sys.argv[1]\n"
+        "embed, trust, certificates, key = sys.argv[2:6]\n"
+        "der = [ssl.PEM_cert_to_DER_cert('-----BEGIN' + part) for name in certificates.split(',')\n"
+        "       for part in open(name).read().split('-----BEGIN')[1:]]\n"
+        "root = ssl.PEM_cert_to_DER_cert(open(trust).read())\n"
+        "builtin = bytes.fromhex('9faf717b7f8ca2f93c256c79f8ac5591895d66d1ff3bee6397a70d29c65eed1a')\n"
+        "assert 'PRIVATE KEY' in open(key).read()\n"
+        "open(product, 'wb').write(binary.replace(builtin, hashlib.sha256(root).digest()) + b''.join(der) + open(embed, 'rb').read())\n",
+        encoding="ascii")
+    (src / "Makefile").write_text(
+        "bin-x86_64-efi/ipxe.efi:\n\tmkdir -p bin-x86_64-efi && cp $(PRIVKEY) bin-x86_64-efi/.private_key.der\n"
+        "\t$(OPENSSL) rsa -in $(PRIVKEY) -check -noout\n\tpython3 build.py $@ $(EMBED) $(TRUST) $(CERT) $(PRIVKEY)\n"
+        f"bin/ipxe.lkrn:\n\tmkdir -p bin && cp {ipxe}/ipxe.lkrn $@\n", encoding="ascii")
+    return folder
+
+
+@pytest.mark.parametrize("medium", [boot_site.cd, boot_site.stick], ids=["cd", "stick"])
+def test_a_hybrid_iso_starts_ipxe_under_bios(site, hybrid, medium):
+    with site.boot(*medium(hybrid), board=boot_site.bios_pc()) as running:
+        running.wait("iPXE 2.")
+
+
+@pytest.mark.parametrize("medium", [boot_site.cd, boot_site.stick], ids=["cd", "stick"])
+def test_a_hybrid_iso_starts_ipxe_under_uefi(site, hybrid, medium):
+    with site.boot(*medium(hybrid)) as running:
+        running.wait("iPXE initialising devices", within=BOOT_SECONDS)
+
+
+def test_inspect_tells_whose_an_image_is(build, site, images, hybrid):
+    def inspected(path):
+        return json.loads(subprocess.run([build.program("talos-fabric-builder"), "--json", "image", "inspect", path], check=True, stdout=subprocess.PIPE,
+                                         env={**os.environ, **build.environment()}).stdout)
+
+    for kind, path in images.items():
+        facts = inspected(path)
+        assert (facts["medium"], facts["bios"], facts["server"], facts["subject"]) == (kind, False, f"[{META}]", "CN=tenant-a.boot.example")
+        assert [binary["name"] for binary in facts["binaries"]] == ["BOOTX64.EFI", "BOOTAA64.EFI"]
+        assert all(binary["ipxe_version"].startswith("2.") for binary in facts["binaries"])
+    facts = inspected(hybrid)
+    assert (facts["medium"], facts["bios"], facts["server"], facts["subject"]) == ("iso", True, f"[{META}]", "CN=tenant-a.boot.example")

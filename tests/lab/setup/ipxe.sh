@@ -2,8 +2,8 @@
 # ipxe.sh - Debian's iPXE binaries, which boot images are made from.
 #
 # Usage: ipxe.sh [--refresh]
-#     prints the folder that holds ipxe-amd64.efi, ipxe-arm64.efi, undionly.kpxe (chain loading on BIOS) and the
-#     file `version`
+#     prints the folder that holds ipxe-amd64.efi, ipxe-arm64.efi, undionly.kpxe (chain loading on BIOS), ipxe.lkrn (for
+#     BIOS boot loaders) and the file `version`
 #     --refresh   look for a newer version in the archive first
 #
 # Takes iPXE 2.0.0 or newer from Debian unstable: Debian 12's has no HTTPS, Debian 13's (1.21.1) speaks
@@ -19,7 +19,7 @@ source "$here/../../../packaging/frr-grpc/debian-archive.sh"
 readonly kMinimumVersion=2.0.0
 readonly kFallbackSuite=trixie
 readonly kFallbackMinutes=1440
-readonly kFiles=(ipxe-amd64.efi ipxe-arm64.efi undionly.kpxe)
+readonly kFiles=(ipxe-amd64.efi ipxe-arm64.efi undionly.kpxe ipxe.lkrn)
 
 root="$NETT_CACHE/ipxe"
 current="$root/current"

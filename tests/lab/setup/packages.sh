@@ -85,6 +85,11 @@ package_list() {
 		qemu-system-x86           # the machine that boots
 		qemu-utils
 		ovmf                      # its UEFI firmware
+		qemu-system-arm           # the arm64 machine that boots
+		qemu-efi-aarch64          # its UEFI firmware
+		sbsigntool                # signs images for Secure Boot
+		isolinux                  # ISO images that BIOS boots too
+		syslinux-common
 		xorriso                   # ISO images
 		mtools                    # files into a FAT file system, without root or loop devices
 		gdisk                     # GPT
@@ -122,6 +127,8 @@ package_list() {
 		python3-requests
 		python3-tenacity
 		python3-webob
+		strace                    # that no key is on a command line
+		golang-go                 # step-ca and step (step.sh): a CA and an ACME server that this project has not written
 
 		[deb]
 		debhelper                 # packaging/deb/build.sh

@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 
 #include "builder/image.hpp"
+#include "builder/inspect.hpp"
 #include "builder/process.hpp"
 #include "builder/x509.hpp"
 #include "tests/unit/builder/support.hpp"
@@ -23,7 +24,7 @@ protected:
 
     ImageRequest request() const {
         ImageRequest result;
-        result.ipxe_file = pki.at("ipxe.efi");
+        result.ipxe_files = {pki.at("ipxe.efi")};
         result.certificate_file = pki.at("tenant-a.pem");
         result.key_file = pki.at("tenant-a.key");
         result.root_file = pki.at("root.pem");
@@ -143,9 +144,9 @@ TEST_F(Image, RefusesAnIpxeThatCannotDoIt) {
     auto wanted = request();
     wanted.usb = out.at("usb.img");
     put_file(pki.at("old.efi"), fake_ipxe("1.21.1+git20250501"));
-    wanted.ipxe_file = pki.at("old.efi");
+    wanted.ipxe_files = {pki.at("old.efi")};
     EXPECT_NE(failure_of(wanted).message.find("RSA certificates only"), std::string::npos);
-    wanted.ipxe_file = pki.at("missing.efi");
+    wanted.ipxe_files = {pki.at("missing.efi")};
     const Error missing = failure_of(wanted);
     EXPECT_EQ(missing.code, Code::kNotFound);
     EXPECT_NE(missing.to_string().find("missing.efi"), std::string::npos);
@@ -187,6 +188,104 @@ TEST_F(Image, RunningOutOfSpaceLeavesNothing) {
     std::signal(SIGXFSZ, handler);
     ASSERT_FALSE(report);
     EXPECT_EQ(entries_of(out.path()), 0u);
+}
+
+TEST_F(Image, InspectTellsWhoseEachMediumIs) {
+    auto wanted = request();
+    wanted.usb = out.at("usb.img");
+    wanted.iso = out.at("tenant.iso");
+    wanted.efi_folder = out.at("efi");
+    ASSERT_TRUE(make_images(wanted));
+    const auto root = parse_certificates(get_file(pki.at("root.pem"))).value().front();
+    for (const auto& [path, medium] :
+         {std::pair(wanted.usb, "usb"), std::pair(wanted.iso, "iso"), std::pair(wanted.efi_folder, "efi"),
+          std::pair(out.at("efi/BOOTX64.EFI"), "efi")}) {
+        const auto facts = inspect_image(path);
+        ASSERT_TRUE(facts) << facts.error().to_string();
+        EXPECT_EQ(facts->medium, medium);
+        EXPECT_FALSE(facts->bios);
+        EXPECT_EQ(facts->tenant.subject, "CN=tenant-a.boot.example");
+        EXPECT_EQ(facts->server, "[2001:db8:ffff::1]");
+        EXPECT_EQ(facts->trust_anchor, to_hex(root.sha256()));
+        EXPECT_EQ(facts->trust_anchor_subject, "CN=nett platform root");
+        ASSERT_EQ(facts->binaries.size(), 1u);
+        EXPECT_EQ(facts->binaries[0].version, "2.0.0+dfsg-5");
+        EXPECT_FALSE(facts->binaries[0].is_signed);
+    }
+}
+
+TEST_F(Image, InspectRefusesWhatIsNoTenantsImage) {
+    put_file(out.at("text.img"), "no image\n");
+    put_file(out.at("original.efi"), fake_ipxe());
+    EXPECT_NE(inspect_image(out.at("text.img")).error().message.find("no boot medium"), std::string::npos);
+    EXPECT_NE(inspect_image(out.at("original.efi")).error().message.find("as distributed"), std::string::npos);
+    EXPECT_EQ(inspect_image(out.at("absent.img")).error().code, Code::kNotFound);
+}
+
+TEST_F(Image, OneMediumIsForBothArchitectures) {
+    auto wanted = request();
+    std::string arm = fake_ipxe();
+    arm.replace(0x84, 2, "\x64\xaa");
+    put_file(pki.at("arm.efi"), arm);
+    wanted.ipxe_files.push_back(pki.at("arm.efi"));
+    wanted.usb = out.at("usb.img");
+    ASSERT_TRUE(make_images(wanted));
+    const auto facts = inspect_image(wanted.usb);
+    ASSERT_TRUE(facts);
+    ASSERT_EQ(facts->binaries.size(), 2u);
+    EXPECT_EQ(facts->binaries[1].name, "BOOTAA64.EFI");
+    std::filesystem::remove(wanted.usb);
+    wanted.ipxe_files.push_back(pki.at("ipxe.efi"));
+    EXPECT_NE(failure_of(wanted).message.find("second iPXE for the same machines"), std::string::npos);
+}
+
+// iPXE's layout and variables with a Makefile that puts the inputs together instead of compiling.
+void make_source_tree(const std::string& folder, const std::string& recipe) {
+    std::filesystem::create_directories(folder + "/src/bin-x86_64-efi");
+    put_file(folder + "/src/Makefile.housekeeping", "");
+    put_file(folder + "/src/base.efi", fake_ipxe() + std::string("\0https\0\0ipv6\0", 13));
+    put_file(folder + "/src/Makefile", "bin-x86_64-efi/ipxe.efi:\n\t" + recipe);
+}
+constexpr const char* kRecipe =
+    "cp $(PRIVKEY) bin-x86_64-efi/.private_key.der; cp $(PRIVKEY) bin-x86_64-efi/blib.a; "
+    "(cat base.efi $(EMBED); $(OPENSSL) x509 -in $(TRUST) -outform DER | $(OPENSSL) dgst -sha256 -binary; "
+    "for file in $(subst $(COMMA), ,$(CERT)); do openssl x509 -in $$file -outform DER; done; "
+    "$(OPENSSL) rsa -in $(PRIVKEY) -outform DER) >$@\nCOMMA := ,\n";
+
+TEST_F(Image, FromASourceTreeNothingOfTheKeyStaysThere) {
+    const TemporaryFolder tree;
+    make_source_tree(tree.path(), kRecipe);
+    auto wanted = request();
+    wanted.ipxe_files.clear();
+    wanted.source = SourceTree{tree.path(), {Architecture::kAmd64}, false};
+    wanted.usb = out.at("usb.img");
+    const auto report = make_images(wanted);
+    ASSERT_TRUE(report) << report.error().to_string();
+    const auto facts = inspect_image(wanted.usb);
+    ASSERT_TRUE(facts) << facts.error().to_string();
+    EXPECT_EQ(facts->tenant.subject, "CN=tenant-a.boot.example");
+    EXPECT_EQ(facts->server, "[2001:db8:ffff::1]");
+    EXPECT_EQ(entries_of(tree.at("src/bin-x86_64-efi")), 0u);
+    EXPECT_FALSE(std::filesystem::exists(tree.at("src/.nett")));
+    auto again = wanted;
+    again.usb = out.at("again.img");
+    ASSERT_TRUE(make_images(again));
+    EXPECT_TRUE(get_file(wanted.usb) == get_file(again.usb));
+}
+
+TEST_F(Image, ASourceTreeThatCannotBeUsedIsExplained) {
+    const TemporaryFolder tree;
+    auto wanted = request();
+    wanted.ipxe_files.clear();
+    wanted.usb = out.at("usb.img");
+    wanted.source = SourceTree{tree.path(), {Architecture::kAmd64}, false};
+    EXPECT_EQ(failure_of(wanted).code, Code::kNotFound);
+    make_source_tree(tree.path(), "echo no such header; false\n");
+    EXPECT_NE(failure_of(wanted).message.find("no such header"), std::string::npos);
+    make_source_tree(tree.path(), "cp base.efi $@\n");
+    EXPECT_NE(failure_of(wanted).message.find("does not trust the root"), std::string::npos);
+    put_file(tree.at("src/base.efi"), fake_ipxe());
+    EXPECT_NE(failure_of(wanted).message.find("DOWNLOAD_PROTO_HTTPS"), std::string::npos);
 }
 
 TEST(Process, AMissingToolIsNamedWithItsPackage) {
