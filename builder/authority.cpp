@@ -136,4 +136,32 @@ Result<Credential> issue(const CertificateSpec& spec, const Credential& issuer_c
     return to_pem(certificate.get(), key.get());
 }
 
+Result<std::string> cross_sign(const Credential& subject_credential, const Credential& issuer_credential) {
+    auto subject = read_issuer(subject_credential);
+    if (!subject) return fail(std::move(subject.error()));
+    auto issuer = read_issuer(issuer_credential);
+    if (!issuer) return fail(std::move(issuer.error()));
+    const X509* root = subject->certificate.get();
+    // It ends with the issuer: chains through it are refused then anyway.
+    const ASN1_TIME* end = X509_get0_notAfter(root);
+    if (ASN1_TIME_compare(X509_get0_notAfter(issuer->certificate.get()), end) < 0)
+        end = X509_get0_notAfter(issuer->certificate.get());
+    CertificateSpec spec;
+    spec.role = CertificateRole::kRoot;
+    const X509Ptr certificate(X509_new());
+    X509* made = certificate.get();
+    X509* signer = issuer->certificate.get();
+    const bool good = made != nullptr && X509_set_version(made, X509_VERSION_3) == 1 && set_serial(made) &&
+                      X509_set1_notBefore(made, X509_get0_notBefore(root)) == 1 && X509_set1_notAfter(made, end) == 1 &&
+                      X509_set_subject_name(made, X509_get_subject_name(root)) == 1 &&
+                      X509_set_issuer_name(made, X509_get_subject_name(signer)) == 1 &&
+                      X509_set_pubkey(made, subject->key.get()) == 1 && add_extensions(made, signer, spec) &&
+                      add_extension(made, signer, NID_authority_key_identifier, "keyid") &&
+                      X509_sign(made, issuer->key.get(), EVP_sha256()) != 0;
+    if (!good) return openssl_failure("cannot sign the root by the other");
+    const BioPtr bio(BIO_new(BIO_s_mem()));
+    if (PEM_write_bio_X509(bio.get(), made) != 1) return openssl_failure("cannot write a certificate");
+    return bio_text(bio.get());
+}
+
 }  // namespace nett::builder

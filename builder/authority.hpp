@@ -36,4 +36,8 @@ struct Credential {
 // `issuer` is not looked at. No revocation URLs are put in: iPXE gives up when it cannot reach an OCSP responder.
 Result<Credential> issue(const CertificateSpec& spec, const Credential& issuer);
 
+// The root `subject` again, signed by the root `issuer` (PEM): whoever trusts the issuer then trusts what the subject
+// signs. For the time when one takes over from the other.
+Result<std::string> cross_sign(const Credential& subject, const Credential& issuer);
+
 }  // namespace nett::builder

@@ -35,6 +35,7 @@ CLI::Validator canonical(std::string description, std::function<Result<std::stri
 
 // Each adds its subcommands; `invocation` outlives the application.
 void add_pki_commands(CLI::App& application, Invocation& invocation);
+void add_pki_status_command(CLI::App& pki, Invocation& invocation);
 void add_image_command(CLI::App& application, Invocation& invocation);
 void add_homelab_command(CLI::App& application, Invocation& invocation);
 void add_tenant_commands(CLI::App& application, Invocation& invocation);

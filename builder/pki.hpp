@@ -1,5 +1,6 @@
-// The lab PKI as a folder of PEM files: root.pem, root.key, server.pem (leaf, then root), server.key, <tenant>.pem,
-// <tenant>.key.
+// A PKI as a folder of PEM files: root.pem, server.pem (leaf, intermediates, root), server.key, clients.pem (the roots
+// that metadata servers accept machines of), <tenant>.pem, <tenant>.key. The CA is the folder's own root.key, or
+// step-ca when step-ca.json is there: the functions below then ask that.
 #pragma once
 
 #include <string>
@@ -24,7 +25,8 @@ struct PkiRequest {
     std::string folder;
     int days = kDefaultCertificateDays;
     int backdate_days = kDefaultBackdateDays;
-    bool force = false;  // replace what exists
+    bool force = false;      // replace what exists
+    std::string token_file;  // step-ca: a one-time token in place of the provisioner's password
     SystemTime now{};
 };
 
@@ -36,6 +38,16 @@ Result<std::vector<std::string>> init_pki(const PkiRequest& request, const std::
 // A new key and certificate for the metadata servers from the folder's root and of its key's family; replaces the old
 // ones (that is what it is for).
 Result<std::vector<std::string>> renew_server(const PkiRequest& request, const std::vector<Address6>& server_addresses);
+
+// A new root takes over while both are trusted: root.pem and root.key are the new one's, the old one stays as
+// root-old.pem and root-old.key, server.pem is a chain that leads to either, clients.pem has both. Images and tenants'
+// certificates of the old root go on working until finish_rotation. kFailedPrecondition: a rotation is under way, or
+// the CA is step-ca.
+Result<std::vector<std::string>> start_rotation(const PkiRequest& request,
+                                                const std::vector<Address6>& server_addresses);
+// Trusts the new root alone; the old root and its key are removed. kFailedPrecondition: no rotation is under way, or
+// certificates in the folder are still of the old root, unless `force` is set.
+Result<std::vector<std::string>> finish_rotation(const PkiRequest& request);
 
 struct TenantSubject {
     std::string name;                 // of the files

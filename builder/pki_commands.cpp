@@ -1,11 +1,13 @@
-// pki init, pki server, pki tenant, pki api.
+// pki init, step, server, tenant, api, rotate.
 #include <memory>
 
+#include <CLI/Error.hpp>
 #include <boost/json/array.hpp>
 
 #include "agent/sdk/address.hpp"
 #include "builder/outcome.hpp"
 #include "builder/pki.hpp"
+#include "builder/step_ca.hpp"
 #include "builder/values.hpp"
 
 namespace nett::builder {
@@ -16,6 +18,9 @@ struct Options {
     TenantSubject subject;
     std::vector<std::string> addresses;
     std::string family = "p256";
+    bool finish = false;
+    StepAuthority step;
+    std::string root_file;
 };
 
 Result<std::string> canonical_address(std::string_view text) {
@@ -64,6 +69,48 @@ void add_server_options(CLI::App& command, Options& options) {
         ->check(CLI::Range(0, 20 * 365));
 }
 
+void add_token_option(CLI::App& command, Options& options) {
+    command.add_option("--token-file", options.request.token_file,
+                       "With step-ca: a one-time token, in place of the provisioner's password");
+}
+
+void add_rotate_command(CLI::App& pki, Invocation& invocation) {
+    CLI::App* rotate = pki.add_subcommand(
+        "rotate", "Let a new root take over while both are trusted; --finish ends the trust in the old one");
+    auto options = std::make_shared<Options>();
+    add_server_options(*rotate, *options);
+    rotate->get_option("--server-address")->required(false);
+    rotate->add_flag("--finish", options->finish, "Trust the new root alone, when all images are new");
+    rotate->add_flag("--force", options->request.force, "Finish although certificates are still of the old root");
+    rotate->callback([&invocation, options] {
+        if (!options->finish && options->addresses.empty()) throw CLI::RequiredError("--server-address");
+        invocation.action = [options] {
+            options->request.now = std::chrono::system_clock::now();
+            return written(options->finish ? finish_rotation(options->request)
+                                           : start_rotation(options->request, addresses_of(*options)));
+        };
+    });
+}
+
+void add_step_command(CLI::App& pki, Invocation& invocation) {
+    CLI::App* step = pki.add_subcommand("step", "Let step-ca be the CA of the folder: the other commands then ask it");
+    auto options = std::make_shared<Options>();
+    step->add_option("DIR", options->request.folder, "The PKI's folder")->required();
+    step->add_option("--ca-url", options->step.url, "step-ca, https://[ADDRESS]:PORT")->required();
+    step->add_option("--root-file", options->root_file, "Its root (PEM), as \"step ca root FILE\" writes it")
+        ->required();
+    step->add_option("--provisioner", options->step.provisioner, "The JWK provisioner to make tokens by");
+    step->add_option("--provisioner-password-file", options->step.password_file,
+                     "The password of its key; without, each certificate needs a --token-file");
+    step->add_flag("--force", options->request.force, "Replace the settings that are there");
+    step->callback([&invocation, options] {
+        invocation.action = [options] {
+            return written(
+                use_step_authority(options->request.folder, options->step, options->root_file, options->request.force));
+        };
+    });
+}
+
 void add_api_command(CLI::App& pki, Invocation& invocation) {
     CLI::App* api = pki.add_subcommand(
         "api", "Issue a certificate for the management API (NAME.pem, NAME.key): an agent's or a client's");
@@ -74,6 +121,7 @@ void add_api_command(CLI::App& pki, Invocation& invocation) {
     api->add_option("--address", options->addresses, "IPv6 address that the agent serves the API at; repeatable")
         ->transform(canonical("ADDRESS", canonical_address))
         ->allow_extra_args(false);
+    add_token_option(*api, *options);
     api->add_flag("--force", options->request.force, "Replace the key and the certificate");
     api->callback([&invocation, options] {
         invocation.action = [options] {
@@ -87,8 +135,7 @@ void add_api_command(CLI::App& pki, Invocation& invocation) {
 }  // namespace
 
 void add_pki_commands(CLI::App& application, Invocation& invocation) {
-    CLI::App* pki =
-        application.add_subcommand("pki", "Make and extend the lab PKI, a folder of PEM files (P-256 keys)");
+    CLI::App* pki = application.add_subcommand("pki", "Make and extend a PKI, a folder of PEM files (P-256 keys)");
     pki->require_subcommand(1);
 
     CLI::App* init = pki->add_subcommand(
@@ -115,6 +162,7 @@ void add_pki_commands(CLI::App& application, Invocation& invocation) {
         pki->add_subcommand("server", "Renew the metadata servers' certificate and key from the PKI's root");
     auto server_options = std::make_shared<Options>();
     add_server_options(*server, *server_options);
+    add_token_option(*server, *server_options);
     server->callback([&invocation, server_options] {
         invocation.action = [server_options] {
             server_options->request.now = std::chrono::system_clock::now();
@@ -130,6 +178,7 @@ void add_pki_commands(CLI::App& application, Invocation& invocation) {
     tenant->add_option("--common-name", tenant_options->subject.common_name, "Subject CN; default NAME.boot.example");
     tenant->add_option("--organizational-unit", tenant_options->subject.organizational_unit,
                        "Subject OU; default none");
+    add_token_option(*tenant, *tenant_options);
     tenant->add_flag("--force", tenant_options->request.force, "Replace the tenant's key and certificate");
     tenant->callback([&invocation, tenant_options] {
         invocation.action = [tenant_options] {
@@ -138,6 +187,9 @@ void add_pki_commands(CLI::App& application, Invocation& invocation) {
         };
     });
     add_api_command(*pki, invocation);
+    add_step_command(*pki, invocation);
+    add_rotate_command(*pki, invocation);
+    add_pki_status_command(*pki, invocation);
 }
 
 }  // namespace nett::builder

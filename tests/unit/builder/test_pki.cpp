@@ -1,5 +1,8 @@
 #include <gtest/gtest.h>
 
+#include <map>
+
+#include "builder/pki_status.hpp"
 #include "builder/x509.hpp"
 #include "tests/unit/builder/support.hpp"
 
@@ -15,7 +18,7 @@ TEST(Pki, InitMakesARootAndAServerCertificateWithTheAddressAsIpSan) {
     const auto request = pki_request(folder.at("pki"));
     const auto files = init_pki(request, {meta_address(), *parse_address6("2001:db8:ffff::2")});
     ASSERT_TRUE(files) << files.error().to_string();
-    EXPECT_EQ(files->size(), 4u);
+    EXPECT_EQ(files->size(), 5u);
 
     const auto root = certificates_in(folder.at("pki/root.pem"));
     ASSERT_EQ(root.size(), 1u);
@@ -68,7 +71,7 @@ TEST(Pki, NothingIsReplacedWithoutForce) {
     request.force = true;
     ASSERT_TRUE(init_pki(request, {meta_address()}));
     EXPECT_NE(get_file(folder.at("root.pem")), root);
-    EXPECT_EQ(entries_of(folder.path()), 4u) << "temporary files are left";
+    EXPECT_EQ(entries_of(folder.path()), 5u) << "temporary files are left";
 
     request.force = false;
     ASSERT_TRUE(issue_tenant(request, {"tenant-a", "", ""}));
@@ -131,6 +134,75 @@ TEST(Pki, NoCertificateOutlivesItsRoot) {
     EXPECT_EQ(certificates_in(folder.at("late.pem")).front().not_after, root.not_after);
     request.now = root.not_after + std::chrono::hours(24);
     EXPECT_EQ(issue_tenant(request, {"too-late", "", ""}).error().code, Code::kFailedPrecondition);
+}
+
+TEST(Pki, WhileARootTakesOverTheServersChainLeadsToBoth) {
+    const TemporaryFolder folder;
+    auto request = pki_request(folder.path());
+    ASSERT_TRUE(init_pki(request, {meta_address()}));
+    ASSERT_TRUE(issue_tenant(request, {"tenant-a", "", ""}));
+    const auto old = certificates_in(folder.at("root.pem")).front();
+    const auto old_tenant = certificates_in(folder.at("tenant-a.pem"));
+    request.now += std::chrono::hours(1);
+    const auto started = start_rotation(request, {meta_address()});
+    ASSERT_TRUE(started) << started.error().to_string();
+    EXPECT_EQ(start_rotation(request, {meta_address()}).error().code, Code::kFailedPrecondition);
+    const auto root = certificates_in(folder.at("root.pem")).front();
+    EXPECT_NE(root.subject, old.subject);
+    for (int i = 0; i < 2; ++i) {  // a renewal in the meantime keeps the chain
+        const auto chain = certificates_in(folder.at("server.pem"));
+        ASSERT_EQ(chain.size(), 4u);
+        EXPECT_TRUE(verify_chain({chain[0]}, root));
+        EXPECT_EQ(chain[1].der, root.der);
+        EXPECT_EQ(chain[2].subject, root.subject);
+        EXPECT_EQ(chain[2].issuer, old.subject);
+        EXPECT_TRUE(verify_chain({chain[0], chain[2]}, old));
+        EXPECT_EQ(chain[3].der, old.der);
+        ASSERT_TRUE(renew_server(request, {meta_address()}));
+    }
+    EXPECT_EQ(certificates_in(folder.at("clients.pem")).size(), 2u);
+    EXPECT_TRUE(verify_chain(old_tenant, old));
+
+    const auto early = finish_rotation(request);
+    ASSERT_FALSE(early);
+    EXPECT_NE(early.error().message.find("tenant-a.pem"), std::string::npos) << early.error().message;
+    request.force = true;
+    ASSERT_TRUE(issue_tenant(request, {"tenant-a", "", ""}));
+    request.force = false;
+    ASSERT_TRUE(finish_rotation(request));
+    EXPECT_EQ(certificates_in(folder.at("server.pem")).size(), 2u);
+    EXPECT_EQ(certificates_in(folder.at("clients.pem")).size(), 1u);
+    EXPECT_TRUE(verify_chain(certificates_in(folder.at("tenant-a.pem")), root));
+    EXPECT_FALSE(verify_chain(old_tenant, root));
+    for (const char* gone : {"root-old.pem", "root-old.key", "root-cross.pem"})
+        EXPECT_FALSE(std::filesystem::exists(folder.at(gone))) << gone;
+    EXPECT_EQ(finish_rotation(request).error().code, Code::kFailedPrecondition);
+}
+
+TEST(PkiStatus, SaysWhatExpiresWhen) {
+    const TemporaryFolder folder;
+    auto request = pki_request(folder.path());
+    ASSERT_TRUE(init_pki(request, {meta_address()}));
+    request.days = 7;
+    ASSERT_TRUE(issue_tenant(request, {"tenant-a", "", ""}));
+    put_file(folder.at("notes.pem"), "no certificate\n");
+    const auto states = [&](std::chrono::hours later) {
+        std::map<std::string, std::string> result;
+        for (const StatusEntry& entry : pki_status({folder.path()}, request.now + later, std::chrono::hours(24 * 30)))
+            result[entry.path.substr(folder.path().size() + 1)] =
+                entry.kind + " " + std::string(to_string(entry.validity));
+        return result;
+    };
+    using States = std::map<std::string, std::string>;
+    EXPECT_EQ(states({}), (States{{"root.pem", "root valid"},
+                                  {"clients.pem", "root valid"},
+                                  {"server.pem", "server valid"},
+                                  {"tenant-a.pem", "client expiring"}}));
+    EXPECT_EQ(states(std::chrono::hours(24 * 8)).at("tenant-a.pem"), "client expired");
+    EXPECT_EQ(states(-std::chrono::hours(24 * 2)).at("tenant-a.pem"), "client not-yet-valid");
+    const auto missing = pki_status({folder.at("absent.pem")}, request.now, {});
+    ASSERT_EQ(missing.size(), 1u);
+    EXPECT_EQ(missing[0].validity, Validity::kUnreadable);
 }
 
 TEST(Pki, RsaIsThereForOldIpxe) {
