@@ -1,142 +1,46 @@
 // artifact import.
-#include <algorithm>
 #include <memory>
-#include <set>
 
+#include <CLI/Error.hpp>
 #include <boost/json/array.hpp>
 
-#include "agent/sdk/strings.hpp"
-#include "builder/artifact_upload.hpp"
+#include "builder/artifact_import.hpp"
 #include "builder/outcome.hpp"
 #include "builder/server.hpp"
-#include "builder/values.hpp"
 
 namespace nett::builder {
 namespace {
 
-constexpr std::size_t kMaxLayersBytes = 1 << 20;
+constexpr std::size_t kDigestDigits = 64;
 
-struct Options {
-    std::string name;
-    std::string version;
-    std::string architecture = "amd64";
-    std::string schematic;
-    std::string kernel;
-    std::string initramfs;
-    std::string command_line;
-    std::string layers_file;
-};
-
-struct Import {
-    v1::PutArtifactSetRequest request;
-    std::vector<LocalFile> files;
-};
-
-Result<Import> prepare(const Options& options, const Invocation& invocation) {
-    NETT_TRY(check_name(options.name));
-    Import result;
-    v1::ArtifactSet& set = *result.request.mutable_set();
-    for (const std::string& path : {options.kernel, options.initramfs}) {
-        auto file = describe_file(path);
-        if (!file) return fail(std::move(file.error()));
-        v1::ArtifactFile& entry = *set.add_files();
-        entry.set_name(file->name);
-        entry.set_sha256(file->sha256);
-        entry.set_size(file->size);
-        result.files.push_back(std::move(*file));
-    }
-    if (result.files[0].name == result.files[1].name) {
-        return fail(Code::kInvalidArgument, "the kernel and the initramfs have the same file name, {}: rename one",
-                    result.files[0].name);
-    }
-    set.set_name(options.name);
-    set.set_version(options.version);
-    set.set_architecture(options.architecture);
-    set.set_schematic(options.schematic);
-    set.set_command_line(std::string(trim(options.command_line)));
-    set.set_kernel(result.files[0].name);
-    set.set_initramfs(result.files[1].name);
-    if (!options.layers_file.empty()) {
-        const auto text = read_file(options.layers_file, kMaxLayersBytes);
-        if (!text) return fail(text.error());
-        auto layers = parse_extension_layers(*text);
-        if (!layers) return fail(std::move(layers.error()).in(options.layers_file));
-        set.set_extension_layers(std::move(*layers));
-    }
-    result.request.set_reason(invocation.reason);
-    return result;
+std::string describe(const Uploaded& file) {
+    if (file.sent == 0) return "was there";
+    return file.resumed == 0 ? "uploaded" : fmt::format("uploaded from byte {} on", file.resumed);
 }
 
-// Whether the agent says that files of its sets are damaged or missing: what it has is then sent again.
-Result<bool> has_bad_files(Server& server) {
-    const auto health = call(server.target, *server.system, &v1::System::Stub::GetHealth, v1::GetHealthRequest());
-    if (!health) return fail(health.error());
-    return std::any_of(health->conditions().begin(), health->conditions().end(), [](const v1::Condition& one) {
-        return one.component() == "metadata" && one.name() == "artifacts" && one.state() != "ok";
-    });
-}
-
-// Digests that the agent's sets refer to: their content is stored and verified there. None when it is not.
-Result<std::set<std::string>> stored_digests(Server& server) {
-    std::set<std::string> digests;
-    const auto bad = has_bad_files(server);
-    if (!bad) return fail(bad.error());
-    if (*bad) return digests;
-    v1::ListRequest request;
-    for (;;) {
-        const auto reply = call(server.target, *server.artifacts, &v1::Artifacts::Stub::ListArtifactSets, request);
-        if (!reply) return fail(reply.error());
-        for (const v1::ArtifactSet& set : reply->sets()) {
-            for (const v1::ArtifactFile& file : set.files()) digests.insert(file.sha256());
-        }
-        if (reply->sets().empty() || reply->sets().rbegin()->name() <= request.after()) return digests;
-        request.set_after(reply->sets().rbegin()->name());
-    }
-}
-
-struct Transfer {
-    std::uint64_t revision = 0;
-    std::vector<bool> sent;  // of each file; false: it was there
-};
-
-Result<Transfer> import_into(Server& server, const Import& import) {
-    const auto stored = stored_digests(server);
-    if (!stored) return fail(stored.error());
-    Transfer transfer;
-    for (const LocalFile& file : import.files) {
-        if (stored->contains(file.sha256)) {
-            transfer.sent.push_back(false);
-            continue;
-        }
-        const auto existed = upload(server, file);
-        if (!existed) return fail(existed.error());
-        transfer.sent.push_back(!*existed);
-    }
-    const auto reply = call(server.target, *server.artifacts, &v1::Artifacts::Stub::PutArtifactSet, import.request);
-    if (!reply) return fail(reply.error());
-    transfer.revision = reply->revision();
-    return transfer;
-}
-
-void report(Outcome& outcome, boost::json::array& servers, const std::string& target, const Import& import,
+void report(Outcome& outcome, boost::json::array& servers, const std::string& target, const ArtifactImport& import,
             const Transfer& transfer) {
     boost::json::array files;
     outcome.text +=
         fmt::format("{}: artifact set {}, revision {}\n", target, import.request.set().name(), transfer.revision);
     for (std::size_t i = 0; i < import.files.size(); ++i) {
         const LocalFile& file = import.files[i];
-        outcome.text += fmt::format("  {}: {} bytes, sha256 {}, {}\n", file.name, file.size, file.sha256,
-                                    transfer.sent[i] ? "uploaded" : "was there");
+        const Uploaded& uploaded = transfer.files[i];
+        outcome.text +=
+            fmt::format("  {}: {} bytes, sha256 {}, {}\n", file.name, file.size, file.sha256, describe(uploaded));
         files.push_back({{"name", file.name},
                          {"sha256", file.sha256},
                          {"size", file.size},
-                         {"uploaded", static_cast<bool>(transfer.sent[i])}});
+                         {"uploaded", uploaded.sent > 0},
+                         {"sent_bytes", uploaded.sent},
+                         {"resumed_at", uploaded.resumed}});
     }
     servers.push_back({{"server", target}, {"revision", transfer.revision}, {"files", std::move(files)}});
 }
 
-Outcome import_everywhere(const Options& options, const Invocation& invocation) {
-    const auto import = prepare(options, invocation);
+Outcome import_everywhere(ArtifactSpec& spec, const Invocation& invocation) {
+    spec.reason = invocation.reason;
+    const auto import = prepare_import(spec);
     if (!import) return import.error();
     Outcome outcome;
     boost::json::array servers;
@@ -153,6 +57,29 @@ Outcome import_everywhere(const Options& options, const Invocation& invocation) 
     return outcome;
 }
 
+void add_source_options(CLI::App& command, ArtifactSpec& spec) {
+    CLI::Option* url = command.add_option("--url", spec.url,
+                                          "Folder of a Talos release (its sha256sum.txt is checked) or of an Image "
+                                          "Factory, .../image/SCHEMATIC/VERSION");
+    command.add_option("--kernel", spec.kernel, "The kernel's file or URL, served under its own name")->excludes(url);
+    command.add_option("--initramfs", spec.initramfs, "The initramfs' file or URL, served under its own name")
+        ->excludes(url);
+    for (const auto& [name, digest] :
+         {std::pair("--kernel-sha256", &spec.kernel_sha256), std::pair("--initramfs-sha256", &spec.initramfs_sha256)}) {
+        command.add_option(name, *digest, "Its SHA-256, checked; needed for a URL without sha256sum.txt")
+            ->check(CLI::Validator(
+                [](std::string& text) {
+                    const bool good =
+                        text.size() == kDigestDigits && text.find_first_not_of("0123456789abcdef") == std::string::npos;
+                    return good ? std::string() : "expected 64 lower-case hex digits";
+                },
+                "SHA256"));
+    }
+    command.add_flag("--no-checksum", spec.without_checksum, "Take what an https URL gives, unchecked");
+    command.add_option("--cache", spec.cache, "Where downloads are kept; default ~/.cache/talos-fabric-builder");
+    command.add_option("--url-ca", spec.ca_file, "CA of the URL's server (PEM), if it is not a public one");
+}
+
 }  // namespace
 
 void add_artifact_commands(CLI::App& application, Invocation& invocation) {
@@ -161,25 +88,27 @@ void add_artifact_commands(CLI::App& application, Invocation& invocation) {
     CLI::App* command = artifact->add_subcommand("import",
                                                  "Upload a kernel and an initramfs and register them as an artifact "
                                                  "set; content that is there is not sent again");
-    auto options = std::make_shared<Options>();
-    command->add_option("NAME", options->name, "The set's name")->required();
-    command->add_option("--version", options->version, "Its version, e.g. v1.13.9")->required();
-    command->add_option("--arch", options->architecture, "amd64 or arm64")
+    auto spec = std::make_shared<ArtifactSpec>();
+    command->add_option("NAME", spec->name, "The set's name")->required();
+    command->add_option("--version", spec->version, "Its version, e.g. v1.13.9; default: the URL's");
+    command->add_option("--arch", spec->architecture, "amd64 or arm64")
         ->default_val("amd64")
         ->check(CLI::IsMember({"amd64", "arm64"}));
-    command->add_option("--kernel", options->kernel, "The kernel's file, served under its own name")->required();
-    command->add_option("--initramfs", options->initramfs, "The initramfs' file, served under its own name")
-        ->required();
-    command
-        ->add_option("--command-line", options->command_line,
-                     "Kernel arguments that belong to the set, without talos.platform and talos.config")
-        ->required();
-    command->add_option("--schematic", options->schematic, "Image Factory schematic id");
+    add_source_options(*command, *spec);
     command->add_option(
-        "--extension-layers", options->layers_file,
+        "--command-line", spec->command_line,
+        "Kernel arguments that belong to the set, without talos.platform and talos.config; default: the "
+        "Image Factory's");
+    command->add_option("--schematic", spec->schematic, "Image Factory schematic id; default: the URL's");
+    command->add_option(
+        "--extension-layers", spec->layers_file,
         "The initramfs' own extensions.yaml, as YAML or JSON; an Image Factory initramfs always has one");
-    command->callback([&invocation, options] {
-        invocation.action = [&invocation, options] { return import_everywhere(*options, invocation); };
+    command->callback([&invocation, spec] {
+        const bool files = !spec->kernel.empty() && !spec->initramfs.empty();
+        if (spec->url.empty() && !files) throw CLI::RequiredError("--url, or --kernel and --initramfs");
+        if (spec->url.empty() && spec->version.empty()) throw CLI::RequiredError("--version");
+        if (spec->url.empty() && spec->command_line.empty()) throw CLI::RequiredError("--command-line");
+        invocation.action = [&invocation, spec] { return import_everywhere(*spec, invocation); };
     });
 }
 

@@ -22,10 +22,12 @@ constexpr std::uint64_t kSlowestBytesPerSecond = 1'000'000;
 
 using DigestPtr = std::unique_ptr<EVP_MD_CTX, OpensslFree<EVP_MD_CTX_free>>;
 
-// Calls `take` with every chunk; a false answer ends reading early.
-Result<void> read_chunks(const std::string& path, const std::function<bool(std::string_view)>& take) {
+// Calls `take` with every chunk from `offset` on; a false answer ends reading early.
+Result<void> read_chunks(const std::string& path, std::uint64_t offset,
+                         const std::function<bool(std::string_view)>& take) {
     const Descriptor file(path, O_RDONLY);
-    if (file.get() < 0) return fail(system_error(path));
+    if (file.get() < 0 || ::lseek(file.get(), static_cast<off_t>(offset), SEEK_SET) < 0)
+        return fail(system_error(path));
     std::string buffer(kChunkBytes, '\0');
     for (;;) {
         const ssize_t size = ::read(file.get(), buffer.data(), buffer.size());
@@ -42,6 +44,52 @@ bool is_url_name(std::string_view name) {
            });
 }
 
+// What the agent has of the file. An agent that does not know the call has nothing that could be gone on with.
+Result<v1::GetUploadReply> find_upload(Server& server, const LocalFile& file) {
+    v1::GetUploadRequest request;
+    request.set_sha256(file.sha256);
+    auto reply = call(server.target, *server.artifacts, &v1::Artifacts::Stub::GetUpload, request);
+    if (!reply && reply.error().code == Code::kUnimplemented) return v1::GetUploadReply();
+    return reply;
+}
+
+// The file from `result.resumed` on; counts into `result`.
+Result<void> send(Server& server, const LocalFile& file, const UploadProgress& progress, Uploaded& result) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + kCallDeadline +
+                         std::chrono::seconds(file.size / kSlowestBytesPerSecond));
+    v1::UploadReply reply;
+    const auto writer = server.artifacts->Upload(&context, &reply);
+    v1::UploadRequest header;
+    header.mutable_header()->set_sha256(file.sha256);
+    header.mutable_header()->set_size(file.size);
+    header.mutable_header()->set_offset(result.resumed);
+    // A false Write means that the agent has answered already; Finish says what.
+    bool open = writer->Write(header);
+    const auto take = [&](std::string_view chunk) {
+        v1::UploadRequest part;
+        part.set_chunk(chunk.data(), chunk.size());
+        open = writer->Write(part);
+        if (open) result.sent += chunk.size();
+        if (progress) progress(result.resumed + result.sent, file.size);
+        return open;
+    };
+    const auto read = open ? read_chunks(file.path, result.resumed, take) : Result<void>{};
+    if (!read) context.TryCancel();
+    if (open) writer->WritesDone();
+    const grpc::Status status = writer->Finish();
+    if (!read) return fail(read.error());
+    if (!status.ok()) return fail(error_of(status, server.target).in(file.path));
+    if (reply.sha256() != file.sha256) {
+        return fail(
+            Error{Code::kDataLoss,
+                  fmt::format("the agent stored {} instead of {}; did the file change?", reply.sha256(), file.sha256),
+                  file.path});
+    }
+    result.existed = reply.existed();
+    return {};
+}
+
 }  // namespace
 
 Result<LocalFile> describe_file(const std::string& path) {
@@ -54,7 +102,7 @@ Result<LocalFile> describe_file(const std::string& path) {
     }
     const DigestPtr digest(EVP_MD_CTX_new());
     EVP_DigestInit_ex(digest.get(), EVP_sha256(), nullptr);
-    NETT_TRY(read_chunks(path, [&](std::string_view chunk) {
+    NETT_TRY(read_chunks(path, 0, [&](std::string_view chunk) {
         file.size += chunk.size();
         return EVP_DigestUpdate(digest.get(), chunk.data(), chunk.size()) == 1;
     }));
@@ -66,35 +114,16 @@ Result<LocalFile> describe_file(const std::string& path) {
     return file;
 }
 
-Result<bool> upload(Server& server, const LocalFile& file) {
-    grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + kCallDeadline +
-                         std::chrono::seconds(file.size / kSlowestBytesPerSecond));
-    v1::UploadReply reply;
-    const auto writer = server.artifacts->Upload(&context, &reply);
-    v1::UploadRequest header;
-    header.mutable_header()->set_sha256(file.sha256);
-    header.mutable_header()->set_size(file.size);
-    // A false Write means that the agent has answered already; Finish says what.
-    bool open = writer->Write(header);
-    const auto read = !open ? Result<void>{} : read_chunks(file.path, [&](std::string_view chunk) {
-        v1::UploadRequest part;
-        part.set_chunk(chunk.data(), chunk.size());
-        open = writer->Write(part);
-        return open;
-    });
-    if (!read) context.TryCancel();
-    if (open) writer->WritesDone();
-    const grpc::Status status = writer->Finish();
-    if (!read) return fail(read.error());
-    if (!status.ok()) return fail(error_of(status, server.target).in(file.path));
-    if (reply.sha256() != file.sha256) {
-        return fail(
-            Error{Code::kDataLoss,
-                  fmt::format("the agent stored {} instead of {}; did the file change?", reply.sha256(), file.sha256),
-                  file.path});
-    }
-    return reply.existed();
+Result<Uploaded> upload(Server& server, const LocalFile& file, bool again, const UploadProgress& progress) {
+    const auto found = find_upload(server, file);
+    if (!found) return fail(found.error());
+    Uploaded result;
+    result.existed = found->stored() && !again;
+    if (result.existed) return result;
+    // More than the whole is an upload of something else under this digest; the agent drops it when we begin anew.
+    result.resumed = found->received() <= file.size ? found->received() : 0;
+    if (auto sent = send(server, file, progress, result); !sent) return fail(std::move(sent.error()));
+    return result;
 }
 
 }  // namespace nett::builder

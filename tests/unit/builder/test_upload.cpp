@@ -18,6 +18,13 @@ public:
     }
     ~FakeAgent() override { server_->Shutdown(); }
 
+    grpc::Status GetUpload(grpc::ServerContext*, const v1::GetUploadRequest* request,
+                           v1::GetUploadReply* reply) override {
+        reply->set_stored(request->sha256() == known);
+        reply->set_received(received.size());
+        return grpc::Status::OK;
+    }
+
     grpc::Status Upload(grpc::ServerContext*, grpc::ServerReader<v1::UploadRequest>* reader,
                         v1::UploadReply* reply) override {
         v1::UploadRequest part;
@@ -28,6 +35,7 @@ public:
             reply->set_existed(true);
             return grpc::Status::OK;  // without reading on
         }
+        if (part.header().offset() != received.size()) return {grpc::StatusCode::FAILED_PRECONDITION, "wrong offset"};
         while (reader->Read(&part)) received += part.chunk();
         reply->set_sha256(sha256_hex(received));
         return grpc::Status::OK;
@@ -53,10 +61,28 @@ TEST(Upload, SendsEveryByte) {
     EXPECT_EQ(file->size, content.size());
     EXPECT_EQ(file->sha256, sha256_hex(content));
     Server server(agent.target);
-    const auto existed = upload(server, *file);
-    ASSERT_TRUE(existed) << existed.error().to_string();
-    EXPECT_FALSE(*existed);
+    const auto uploaded = upload(server, *file);
+    ASSERT_TRUE(uploaded) << uploaded.error().to_string();
+    EXPECT_FALSE(uploaded->existed);
+    EXPECT_EQ(uploaded->sent, content.size());
     EXPECT_TRUE(agent.received == content);
+}
+
+TEST(Upload, GoesOnWhereAnInterruptedOneStopped) {
+    const TemporaryFolder folder;
+    FakeAgent agent(folder.at("agent.sock"));
+    put_file(folder.at("vmlinuz"), "first half, second half");
+    const auto file = describe_file(folder.at("vmlinuz"));
+    ASSERT_TRUE(file);
+    agent.received = "first half";
+    Server server(agent.target);
+    std::uint64_t told = 0;
+    const auto uploaded = upload(server, *file, false, [&](std::uint64_t done, std::uint64_t) { told = done; });
+    ASSERT_TRUE(uploaded) << uploaded.error().to_string();
+    EXPECT_EQ(uploaded->resumed, 10U);
+    EXPECT_EQ(uploaded->sent, file->size - 10);
+    EXPECT_EQ(told, file->size);
+    EXPECT_EQ(agent.received, "first half, second half");
 }
 
 TEST(Upload, StopsWhenTheAgentHasTheContent) {
@@ -67,9 +93,11 @@ TEST(Upload, StopsWhenTheAgentHasTheContent) {
     ASSERT_TRUE(file);
     agent.known = file->sha256;
     Server server(agent.target);
-    const auto existed = upload(server, *file);
-    ASSERT_TRUE(existed) << existed.error().to_string();
-    EXPECT_TRUE(*existed);
+    for (const bool again : {false, true}) {  // the second is for an agent whose copy is damaged
+        const auto uploaded = upload(server, *file, again);
+        ASSERT_TRUE(uploaded) << uploaded.error().to_string();
+        EXPECT_TRUE(uploaded->existed);
+    }
     EXPECT_TRUE(agent.received.empty());
 }
 
@@ -81,9 +109,9 @@ TEST(Upload, AFileThatChangedIsNotMistakenForTheOldOne) {
     ASSERT_TRUE(file);
     put_file(folder.at("vmlinuz"), "new");
     Server server(agent.target);
-    const auto existed = upload(server, *file);
-    ASSERT_FALSE(existed);
-    EXPECT_EQ(existed.error().code, Code::kDataLoss);
+    const auto uploaded = upload(server, *file);
+    ASSERT_FALSE(uploaded);
+    EXPECT_EQ(uploaded.error().code, Code::kDataLoss);
 }
 
 TEST(Upload, FilesThatCannotBeServedAreRefused) {
