@@ -74,6 +74,8 @@ enter() {
 		set -euo pipefail
 		root=$1 count=$2
 		shift 2
+		# a mount of its own: who makes namespaces inside changes how / propagates
+		mount --bind "$root" "$root"
 		mount -t proc proc "$root/proc"
 		mount --rbind /sys "$root/sys"
 		mount --rbind /dev "$root/dev"

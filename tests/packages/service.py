@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import pathlib
+import shutil
 import stat
 import subprocess
 import sys
@@ -16,17 +17,23 @@ import time
 
 from tests.lab import wait
 
-from .unit import Unit
+from .unit import Unit, run_oneshot
 
 ADDRESS = "2001:db8:ffff::1"
 CONFIG = pathlib.Path("/etc/nett/nett.conf")
 STATE = pathlib.Path("/var/lib/nett")
 LOG = "/var/log/nett-test.log"
-# The address is put on the host without FRR: there is no gate to open and nobody to announce to.
-ANYCAST = f"""hostname packaged
+GATEWAY = f"""hostname packaged
+plugin metadata
+ listen [{ADDRESS}]:443
+ server-address {ADDRESS}
+ certificate /etc/nett/server.pem
+ private-key /etc/nett/server.key
+ client-ca /etc/nett/root.pem
 plugin bgp-anycast
  address {ADDRESS}/128
  lease 3
+ gate prefix-list NETT-ANYCAST sequence 5
 """
 
 
@@ -49,8 +56,56 @@ def mode(path):
     return stat.S_IMODE(os.stat(path).st_mode)
 
 
+class Frr:
+    """The installed FRR with the sockets of its gRPC module, as its daemons make them; nett's unit opens them to the agent."""
+
+    _DAEMONS = {"mgmtd": "", "zebra": "/run/frr/zebra-grpc.sock", "bgpd": "/run/frr/bgpd-grpc.sock"}
+
+    def __init__(self):
+        os.makedirs("/run/frr", exist_ok=True)
+        shutil.chown("/run/frr", "frr", "frr")
+        self._log = open("/var/log/nett-test-frr.log", "ab")  # pylint: disable=consider-using-with
+        self._processes = []
+        for name, grpc in self._DAEMONS.items():
+            module = ["-M", f"grpc:unix:{grpc}"] if grpc else []
+            self._processes.append(subprocess.Popen([f"/usr/lib/frr/{name}", "--log", "stdout", *module], stdin=subprocess.DEVNULL,
+                                                    stdout=self._log, stderr=subprocess.STDOUT))
+        for name, grpc in self._DAEMONS.items():
+            for path in [f"/run/frr/{name}.vty", *([grpc] if grpc else [])]:
+                wait.until(f"{path} is there", lambda p=path: os.path.exists(p), within=30)
+        run("vtysh", "-c", "configure terminal", "-c", "ipv6 prefix-list NETT-ANYCAST seq 1000 deny any", "-c", "router bgp 4200000001",
+            "-c", "bgp router-id 0.0.0.1")
+
+    def sockets(self):
+        return {path: f"{mode(path):o} {pathlib.Path(path).group()}" for path in self._DAEMONS.values() if path}
+
+    def gate_is_open(self):
+        return "seq 5 permit" in run("vtysh", "-c", "show ipv6 prefix-list NETT-ANYCAST")
+
+    def end(self):
+        for process in self._processes:
+            process.kill()
+            process.wait()
+        self._log.close()
+
+
+def wait_address():
+    def announced():
+        assert has_address(), f"{show('show anycast')['reason']}"
+        return True
+
+    wait.until("the address is on the host", announced, within=20, every=0.2)
+
+
 def step(text):
     print(text, flush=True)
+
+
+def make_certificates():
+    """As the page of the metadata plugin says: readable for the agent's group, not for others."""
+    run("talos-fabric-builder", "pki", "init", "/root/pki", "--server-address", ADDRESS)
+    for name in ("server.pem", "server.key", "root.pem"):
+        run("install", "-g", "nett", "-m", "640", f"/root/pki/{name}", f"/etc/nett/{name}")
 
 
 def configure(unit, text):
@@ -65,7 +120,7 @@ def process_status(unit, key):
     return next(line.split(None, 1)[1] for line in lines if line.startswith(f"{key}:"))
 
 
-def test_the_service(unit):
+def test_the_service(unit, frr):
     step("as installed: starts, is ready, does nothing to the host")
     assert (mode("/etc/nett"), mode(CONFIG)) == (0o2770, 0o640), (oct(mode("/etc/nett")), oct(mode(CONFIG)))
     unit.start()
@@ -79,9 +134,16 @@ def test_the_service(unit):
     for name in ("state.db", "secret.key"):
         assert mode(STATE / name) & 0o007 == 0 and (STATE / name).owner() == "nett", name
 
-    step("a reload configures the anycast address")
-    configure(unit, ANYCAST)
-    wait.until("the address is on the host", has_address, within=15)
+    step("FRR's sockets are opened to the agent's group, by a unit without any capability")
+    assert set(frr.sockets().values()) != {"770 frrvty"}
+    run_oneshot("nett-frr-access.service")
+    assert set(frr.sockets().values()) == {"770 frrvty"}, frr.sockets()
+
+    step("a reload configures the metadata service and its anycast address")
+    make_certificates()
+    configure(unit, GATEWAY)
+    wait_address()
+    wait.until("the gate is open", frr.gate_is_open, within=15)
 
     step("write memory by the agent's own user")
     run("nettsh", "-c", "configure terminal", "-c", "log level debug", "-c", "commit", "-c", "end", "-c", "write memory")
@@ -90,15 +152,15 @@ def test_the_service(unit):
 
     step("a stop withdraws")
     assert unit.stop() == 0
-    assert not has_address()
+    assert not has_address() and not frr.gate_is_open()
     assert not os.path.exists("/run/nett")
 
     step("a crash leaves nothing either, and the next start has everything")
     unit.start()
-    wait.until("the address is back", has_address, within=15)
+    wait_address()
     assert [row["name"] for row in show("show tenants")] == ["tenant-a"]
     unit.kill()
-    assert not has_address()
+    assert not has_address() and not frr.gate_is_open()
 
     step("a configuration with mistakes does not start")
     CONFIG.write_text("hostname packaged\nplugin bgp-anycast\n address nonsense\n", encoding="utf-8")
@@ -172,9 +234,10 @@ class Watcher:
 
 def test_an_upgrade(unit, folder):
     step("the version before: an address, a tenant, a changed configuration")
-    CONFIG.write_text(ANYCAST, encoding="utf-8")
+    make_certificates()
+    CONFIG.write_text(GATEWAY, encoding="utf-8")
     unit.start()
-    wait.until("the address is on the host", has_address, within=15)
+    wait_address()
     run("talos-fabric-builder", "tenant", "add", "tenant-a", "--common-name", "tenant-a.boot.example")
     key = (STATE / "secret.key").read_bytes()
     before = run("dpkg-query", "-W", "nett-agent")
@@ -182,7 +245,7 @@ def test_an_upgrade(unit, folder):
     step("the upgrade")
     systemd, watcher = FakeSystemd(unit), Watcher()
     run("dpkg", "--force-confold", "-i", *sorted(pathlib.Path(folder).glob("*.deb")))
-    wait.until("the address is on the host", has_address, within=15)
+    wait_address()
     gaps = watcher.end()
     assert run("dpkg-query", "-W", "nett-agent") != before
     step(f"the address was away for {', '.join(f'{gap * 1000:.0f} ms' for gap in gaps)}")
@@ -193,24 +256,26 @@ def test_an_upgrade(unit, folder):
     step("state, key and configuration are as they were")
     assert [row["name"] for row in show("show tenants")] == ["tenant-a"]
     assert (STATE / "secret.key").read_bytes() == key
-    assert CONFIG.read_text(encoding="utf-8") == ANYCAST
+    assert CONFIG.read_text(encoding="utf-8") == GATEWAY
     unit.stop()
 
 
 def main():
     run("ip", "link", "set", "lo", "up")
-    unit = Unit("nettd.service", LOG)
+    unit, frr = Unit("nettd.service", LOG), Frr()
     try:
         if sys.argv[1:2] == ["upgrade"]:
+            run_oneshot("nett-frr-access.service")
             test_an_upgrade(unit, sys.argv[2])
         else:
-            test_the_service(unit)
+            test_the_service(unit, frr)
     except AssertionError:
         print(f"the end of the service's log:\n{unit.log()[-3000:]}", file=sys.stderr)
         raise
     finally:
         if unit.running():
             unit.kill()
+        frr.end()
     step("good")
 
 

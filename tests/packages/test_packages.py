@@ -23,7 +23,7 @@ CACHE = pathlib.Path(os.environ.get("NETT_CACHE", "/var/cache/nett"))
 OLDER = "0.0.9"
 # What dpkg, apt and the tests themselves leave in any root.
 NOT_NETTS = re.compile(r"^/(proc|sys|dev|run|tmp|debs|source|root|var/cache|var/log|var/lib/(apt|dpkg)|usr/local/bin)(/|$)|^/etc/(passwd|group|shadow"
-                       r"|gshadow|subuid|subgid)-?$|/__pycache__/|^/etc/ld\.so\.cache$|^/var/lib/systemd/deb-systemd-helper-(enabled|masked)$")
+                       r"|gshadow|subuid|subgid)-?$|^/(etc|var/lib|var/tmp)/frr(/|$)|/__pycache__/|^/etc/ld\.so\.cache$|^/var/lib/systemd/deb-systemd-helper-(enabled|masked)$")
 
 
 # lintian's tag → why it is not followed. What is about one package only is in debian/*.lintian-overrides.
@@ -166,16 +166,17 @@ def test_dep8(root, debs, name):
 
 
 def test_an_upgrade_loses_nothing(root, debs):
-    root.install(*names_of(debs, "older"), "iproute2", "python3")
+    root.install(*names_of(debs, "older"), *names_of(debs, "frr"), "iproute2", "python3")
     print(root.test("unshare", "--net", "/usr/bin/python3", "-B", "-m", "tests.packages.service", "upgrade", "/debs/nett"))
 
 
 def test_a_purge_leaves_nothing(root, debs):
     """The user nett stays, as Debian's system users do: files of the administrator may belong to it."""
     nett = [deb.name.split("_")[0] for deb in (debs / "nett").glob("*.deb")]
-    needed = run(ROOT_SH, "run", root.folder, "--bind", f"{debs}:/debs", "apt-get", "-s", "install", *names_of(debs, "nett"), "iproute2", "python3")
+    needed = run(ROOT_SH, "run", root.folder, "--bind", f"{debs}:/debs", "apt-get", "-s", "install", *names_of(debs, "nett"), *names_of(debs, "frr"), "iproute2", "python3")
+    ready = {deb.name.split("_")[0] for deb in (debs / "frr").glob("*.deb")}
     others = sorted(set(re.findall(r"^Inst (\S+)", needed, re.MULTILINE)) - set(nett))
-    root.install(*others)
+    root.install(*[name for name in others if name not in ready], *names_of(debs, "frr"))
     before = root.files()
     root.install(*names_of(debs, "nett"))
     installed = root.files() - before

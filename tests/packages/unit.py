@@ -21,7 +21,7 @@ _UNIT_FOLDERS = ("/usr/lib/systemd/system", "/lib/systemd/system")
 _DONE_HERE = {"Type", "NotifyAccess", "ExecStartPre", "ExecStart", "ExecReload", "ExecStopPost", "TimeoutStopSec", "User", "Group",
               "SupplementaryGroups", "AmbientCapabilities", "CapabilityBoundingSet", "NoNewPrivileges", "UMask", "RuntimeDirectory",
               "RuntimeDirectoryMode", "StateDirectory", "StateDirectoryMode", "LimitNOFILE", "WatchdogSec"}
-_LEFT_TO_SYSTEMD = {"Restart", "RestartSec", "ReadWritePaths", "ProtectSystem", "ProtectHome", "PrivateTmp", "DevicePolicy", "DeviceAllow",
+_LEFT_TO_SYSTEMD = {"PrivateDevices", "PrivateNetwork", "Restart", "RestartSec", "ReadWritePaths", "ProtectSystem", "ProtectHome", "PrivateTmp", "DevicePolicy", "DeviceAllow",
                     "PrivateMounts", "ProtectClock", "ProtectControlGroups", "ProtectHostname", "ProtectKernelLogs",
                     "ProtectKernelModules", "ProtectKernelTunables", "ProtectProc", "ProcSubset", "RemoveIPC", "RestrictNamespaces",
                     "RestrictRealtime", "RestrictSUIDSGID", "LockPersonality", "MemoryDenyWriteExecute", "RestrictAddressFamilies",
@@ -42,6 +42,33 @@ def read_unit(name):
     if unknown:
         raise RuntimeError(f"{path} has settings that the tests do not know: {', '.join(sorted(unknown))}")
     return settings
+
+
+def command_line(settings, line):
+    """The argv that runs one of the unit's command lines as the unit's user, with its groups and its capabilities."""
+    def names(key):
+        return [name for value in settings.get(key, []) for name in value.split()]
+
+    user, group = settings["User"][0], settings["Group"][0]
+    # A group that does not exist is an error here as in systemd: nett-agent's sysusers file makes FRR's where FRR is not.
+    groups = [str(grp.getgrnam(name).gr_gid) for name in names("SupplementaryGroups")]
+    ambient, bounding = ("".join(f",+{name.lower().removeprefix('cap_')}" for name in names(key))
+                         for key in ("AmbientCapabilities", "CapabilityBoundingSet"))
+    limits = []
+    if "LimitNOFILE" in settings:
+        # A container may not raise it above its own.
+        limit = min(int(settings["LimitNOFILE"][0]), resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+        limits = ["prlimit", f"--nofile={limit}:{limit}"]
+    return [*limits, "setpriv", f"--reuid={pwd.getpwnam(user).pw_uid}", f"--regid={grp.getgrnam(group).gr_gid}",
+            f"--groups={','.join(groups)}" if groups else "--clear-groups", f"--inh-caps=-all{ambient}", f"--ambient-caps=-all{ambient}",
+            f"--bounding-set=-all{bounding}", *(["--no-new-privs"] if settings["NoNewPrivileges"] == ["yes"] else []), *shlex.split(line)]
+
+
+def run_oneshot(name):
+    """A service of Type=oneshot, once."""
+    settings = read_unit(name)
+    for line in settings["ExecStart"]:
+        subprocess.run(command_line(settings, line), stdin=subprocess.DEVNULL, check=True)
 
 
 class Unit:
@@ -69,7 +96,7 @@ class Unit:
             notify.settimeout(0.2)
             environment = {"NOTIFY_SOCKET": self._notify_path, "WATCHDOG_USEC": str(_microseconds(self._one("WatchdogSec")))}
             with open(self._log_path, "ab") as log:
-                self._process = subprocess.Popen(self._command(self._one("ExecStart")), stdin=subprocess.DEVNULL, stdout=log,
+                self._process = subprocess.Popen(command_line(self._settings, self._one("ExecStart")), stdin=subprocess.DEVNULL, stdout=log,
                                                  stderr=subprocess.STDOUT, env=self._environment(environment), umask=self._umask())
             self._wait_ready(notify, time.monotonic() + within)
 
@@ -108,7 +135,7 @@ class Unit:
         """One of the unit's command lines to its end; a failure of one that does not begin with "-" is an error."""
         may_fail = line.startswith("-")
         with open(self._log_path, "ab") as log:
-            done = subprocess.run(self._command(line.lstrip("-")), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+            done = subprocess.run(command_line(self._settings, line.lstrip("-")), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
                                   env=self._environment({}), umask=self._umask(), check=False)
         if done.returncode != 0 and not may_fail:
             raise RuntimeError(f"{line}: exit status {done.returncode}; the end of its log:\n{self.log()[-2000:]}")
@@ -122,19 +149,6 @@ class Unit:
 
     def _environment(self, more):
         return {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin", "LANG": "C.UTF-8", **more}
-
-    def _command(self, line):
-        user, group = self._one("User"), self._one("Group")
-        # A group that does not exist is an error here as in systemd: nett-agent's sysusers file makes FRR's where FRR is not.
-        groups = [str(grp.getgrnam(name).gr_gid) for value in self._settings.get("SupplementaryGroups", []) for name in value.split()]
-        ambient = "".join(f",+{name.lower().removeprefix('cap_')}" for name in self._one("AmbientCapabilities").split())
-        bounding = "".join(f",+{name.lower().removeprefix('cap_')}" for name in self._one("CapabilityBoundingSet").split())
-        # A container may not raise it above its own.
-        limit = min(int(self._one("LimitNOFILE")), resource.getrlimit(resource.RLIMIT_NOFILE)[1])
-        return ["prlimit", f"--nofile={limit}:{limit}", "setpriv", f"--reuid={pwd.getpwnam(user).pw_uid}",
-                f"--regid={grp.getgrnam(group).gr_gid}", f"--groups={','.join(groups)}" if groups else "--clear-groups",
-                f"--inh-caps=-all{ambient}", f"--ambient-caps=-all{ambient}", f"--bounding-set=-all{bounding}",
-                *(["--no-new-privs"] if self._one("NoNewPrivileges") == "yes" else []), *shlex.split(line)]
 
     def _make_folders(self):
         for base, key in (("/run", "RuntimeDirectory"), ("/var/lib", "StateDirectory")):
