@@ -155,11 +155,20 @@ base() {
 	cached "$(base_name "$1")" make_base "$1"
 }
 
-# The build dependencies by dpkg's own reckoning: of the alternatives, those that the release has.
+# The build dependencies by dpkg's own reckoning: of the alternatives, those that the release has. When they have changed, an earlier
+# root of the same base gets what is new; a build that runs in it goes on, whatever its folder is called.
 make_build() {
-	local release=$1 folder=$2 from
+	local release=$1 folder=$2 from earlier=""
 	from=$(base "$release")
-	cp -a "$from" "$folder"
+	for earlier in "$roots/build-$release-$arch"-????????????; do
+		[[ $(cat "$earlier/etc/nett-root-base" 2>/dev/null) == "${from##*/}" ]] || continue
+		mv -T "$earlier" "$folder"
+		break
+	done
+	if [[ ! -d $folder ]]; then
+		cp -a "$from" "$folder"
+		echo "${from##*/}" >"$folder/etc/nett-root-base"
+	fi
 	note "installing nett's build dependencies for Debian $release"
 	mkdir -p "$folder/tmp/nett/debian"
 	cp "$here/debian/control" "$here/debian/changelog" "$folder/tmp/nett/debian/"
@@ -173,7 +182,8 @@ make_build() {
 }
 
 build() {
-	codename_of "$1" >/dev/null
+	# before the lock is taken, which making the base takes too
+	base "$1" >/dev/null
 	cached "build-$1-$arch-$({ base_name "$1" && sed -n '/^Build-Depends/,/^$/p' "$here/debian/control"; } | hash_of)" make_build "$1"
 }
 
