@@ -1,6 +1,6 @@
 """The Debian packages in clean roots of Debian 12 and 13: built, installed, used, upgraded, removed, purged.
 
-    ./check --only packages          about half an hour the first time, most of it compiling for the other release
+    ./check --only packages          about an hour the first time on two cores, half of it compiling for the other release
 
 It does what autopkgtest does with a virtual machine (packaging/deb/debian/tests, DEP-8), with debootstrap and chroot only. In the roots
 there is no systemd as process 1; what it would do is read from the installed unit (tests/packages/unit.py). Root is needed.
