@@ -1,4 +1,6 @@
 // The bgp-anycast plugin's descriptor and its thin shell around Service.
+#include <array>
+
 #include <boost/json.hpp>
 
 #include "agent/sdk/build_id.hpp"
@@ -10,12 +12,15 @@
 namespace nett::anycast {
 namespace {
 
+constexpr std::array kStances{Stance::kWithdrawn, Stance::kDePreferred, Stance::kAnnounced};
+
 class AnycastPlugin final : public Plugin {
 public:
     explicit AnycastPlugin(const Host& host) : host_(host), service_(host_, real_platform(host_)) {}
 
     Awaitable<Result<void>> start(const ConfigNode& config) override {
         service_.start(settings_of(config));
+        scrape_ = host_.metrics.before_scrape([this] { put_metrics(); });
         co_return Result<void>{};
     }
 
@@ -24,15 +29,31 @@ public:
         co_return Result<void>{};
     }
 
-    Awaitable<void> stop(SteadyTime deadline) override { co_await service_.stop(deadline); }
+    Awaitable<void> stop(SteadyTime deadline) override {
+        scrape_.reset();
+        states().clear();
+        co_await service_.stop(deadline);
+    }
 
     boost::json::value status() const override { return boost::json::object{{"state", to_string(service_.stance())}}; }
 
     std::vector<OpCommand> commands() override { return commands_of(service_); }
 
 private:
+    GaugeFamily& states() {
+        return host_.metrics.gauge(
+            {"nett_anycast_state", "1 for what the anycast address is now, 0 for the others.", {"state"}});
+    }
+
+    void put_metrics() {
+        for (const auto stance : kStances) {
+            states().with({std::string(to_string(stance))})->set(service_.stance() == stance ? 1 : 0);
+        }
+    }
+
     Host host_;
     Service service_;
+    Subscription scrape_;
 };
 
 std::unique_ptr<Plugin> create(const Host& host) {

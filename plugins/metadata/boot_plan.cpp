@@ -21,7 +21,7 @@ std::string authority_of(const ServiceSettings& settings, const Peer& peer, std:
 }
 
 Cause cause_of(const BootAsk& ask, std::string reason) {
-    return {ask.now, kActor, std::move(reason), true};
+    return {ask.now, kActor, std::move(reason), true, ask.boot_id};
 }
 
 void put_machine(const FoundMachine& found, BootPlan& plan) {
@@ -65,6 +65,7 @@ Result<void> add_token(const Store& store, const Machine& machine, const BootAsk
     token.machine = machine.name;
     token.config_sha256 = machine.config_sha256;
     token.expires = ask.now + ask.settings.token_lifetime;
+    token.boot_id = ask.boot_id;
     plan.token_sha256 = token.token_sha256;
     plan.transaction.puts.push_back(put_of(token));
     if (!ask.superseded_token.empty()) {

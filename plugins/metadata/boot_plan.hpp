@@ -49,7 +49,8 @@ struct BootAsk {
     SystemTime now{};
     std::string new_token;  // for a script that carries one
     std::string
-        superseded_token;  // record key of the token of the machine's last script, revoked by this one; or empty
+        superseded_token;      // record key of the token of the machine's last script, revoked by this one; or empty
+    std::string boot_id = {};  // of the request
 };
 
 // Errors are reasons for the operator: the machine boots its disk and keeps its state. kUnavailable:

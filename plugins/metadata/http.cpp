@@ -142,6 +142,7 @@ std::string render_head(const Response& response, bool keep_alive, SystemTime no
     if (response.status == 416) head += fmt::format("Content-Range: bytes */{}\r\n", response.file_size);
     if (response.status == 405) head += "Allow: GET, HEAD\r\n";
     if (response.status == 503) head += fmt::format("Retry-After: {}\r\n", kRetryAfterSeconds);
+    if (!response.boot_id.empty()) head += fmt::format("Nett-Boot-Id: {}\r\n", response.boot_id);
     if (response.no_store) head += "Cache-Control: no-store\r\n";
     head += keep_alive ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n";
     return head;

@@ -52,6 +52,8 @@ struct Peer {
 // the document's flat artifact names do not say whose they are. Used by one request at a time.
 struct Conversation {
     std::string artifact_set;
+    std::string boot_id = {};         // of that boot request: what follows on the connection belongs to it
+    unsigned artifacts_reported = 0;  // of that boot, to the log
 };
 
 // What became of a request; counted and shown by `show metadata`.
@@ -95,7 +97,8 @@ struct Response {
         ByteRange window;
     };
     std::vector<Part> parts = {};
-    std::string end = {};  // after the last part
+    std::string end = {};      // after the last part
+    std::string boot_id = {};  // sent as Nett-Boot-Id, unless it is empty
     bool no_store = false;
     bool accept_ranges = false;
     // Told of each part of the file that the peer's TCP has taken, on the connection's strand.

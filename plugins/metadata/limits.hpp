@@ -53,6 +53,8 @@ inline constexpr std::size_t kMaxRecentBoots = 4096;
 inline constexpr auto kRecentBootAge = std::chrono::minutes(15);
 // Script requests closer together than this are one boot: two NICs, retries. No machine gets round faster.
 inline constexpr auto kSameBoot = 10s;
+// Lines in the log about the files of one boot: a script names two or three.
+inline constexpr unsigned kMaxReportedArtifacts = 4;
 inline constexpr auto kRecordInterval = 1s;  // at most one round of counter writes in this time
 
 // Hashing an artifact lets others run after each slice: 1 MiB takes a core one to three milliseconds.

@@ -12,12 +12,14 @@
 
 #include "agent/sdk/build_id.hpp"
 #include "plugins/metadata/artifacts.hpp"
+#include "plugins/metadata/boot_metrics.hpp"
 #include "plugins/metadata/disk_health.hpp"
 #include "plugins/metadata/health_checks.hpp"
 #include "plugins/metadata/limits.hpp"
 #include "plugins/metadata/recorder.hpp"
 #include "plugins/metadata/self_probe.hpp"
 #include "plugins/metadata/server.hpp"
+#include "plugins/metadata/server_metrics.hpp"
 #include "plugins/metadata/service.hpp"
 #include "plugins/metadata/settings.hpp"
 #include "plugins/metadata/side_services.hpp"
@@ -63,6 +65,7 @@ public:
         tasks_.spawn(watch_answers());
         tasks_.spawn(watch_disk());
         tasks_.spawn(parts_->tls.run());
+        scrape_ = host_.metrics.before_scrape([this] { put_metrics(); });
         log_.info("serving",
                   {{"listeners", settings.listen.size()}, {"certificate", parts_->server->tls()->certificate.subject}});
         co_return Result<void>{};
@@ -77,6 +80,8 @@ public:
     Awaitable<void> stop(SteadyTime deadline) override {
         if (!parts_ || stopping_) co_return;
         stopping_ = true;
+        scrape_.reset();
+        forget_plugin_metrics(host_.metrics);
         for (auto* timer : {&tick_, &probe_tick_, &disk_tick_}) timer->cancel();
         parts_->tls.stop();
         co_await tasks_.join();
@@ -113,7 +118,8 @@ private:
         explicit Parts(const Host& host)
             : recorder(host.store, host.loop, host.clock),
               artifacts(host.store, host.events, host.loop, host.io, host.artifact_directory),
-              service({host.store, host.secrets, host.events, host.clock}, tenants, recorder, artifacts),
+              boots(host.metrics),
+              service({host.store, host.secrets, host.events, host.clock, &boots}, tenants, recorder, artifacts),
               server(std::make_shared<Server>(host.loop, host.io, host.clock,
                                               [this](Request request, const Peer& peer, Conversation& conversation) {
                                                   return service.handle(std::move(request), peer, conversation);
@@ -132,6 +138,7 @@ private:
         TenantCache tenants;
         Recorder recorder;
         Artifacts artifacts;
+        BootMetrics boots;
         Service service;
         std::shared_ptr<Server> server;
         std::shared_ptr<Server> tokens;  // without listeners unless there is a "token-listen"
@@ -187,6 +194,12 @@ private:
 
     StatusView view() const {
         return {*parts_->server, parts_->tenants.table()->size(), parts_->recorder.dropped(), host_.clock.system_now()};
+    }
+
+    void put_metrics() {
+        put_server_metrics(host_.metrics, *parts_->server, "machines");
+        put_server_metrics(host_.metrics, *parts_->tokens, "tokens");
+        put_plugin_metrics(host_.metrics, *parts_->server, parts_->tenants.table()->size(), parts_->recorder.dropped());
     }
 
     // True when an io thread has not run anything since the last tick: requests hang although listeners are open.
@@ -256,6 +269,7 @@ private:
     std::unique_ptr<Parts> parts_;
     std::shared_ptr<std::atomic<bool>> heartbeat_;
     bool stopping_ = false;
+    Subscription scrape_;
 };
 
 std::unique_ptr<Plugin> create(const Host& host) {

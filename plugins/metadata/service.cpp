@@ -21,6 +21,13 @@ void Service::set_settings(ServiceSettings settings) {
 }
 
 Awaitable<Response> Service::handle(Request request, const Peer& peer, Conversation& conversation) {
+    auto response = co_await route_request(std::move(request), peer, conversation);
+    // Not in a refusal: every 404 has the same bytes.
+    if (response.status < 400) response.boot_id = conversation.boot_id;
+    co_return response;
+}
+
+Awaitable<Response> Service::route_request(Request request, const Peer& peer, Conversation& conversation) {
     if (request.method == Method::kOther) co_return plain(405, Outcome::kBadRequest, "only GET and HEAD");
     auto route = parse_target(request.target);
     if (!route) {
@@ -41,10 +48,17 @@ Awaitable<Response> Service::handle(Request request, const Peer& peer, Conversat
     }
     if (auto* asked = std::get_if<BootRoute>(&*route)) {
         BootRoute boot_route = std::move(*asked);
-        co_return co_await boot(std::move(boot_route), request.method, peer, std::move(*tenant), conversation);
+        const auto* counted = host_.boots != nullptr ? &host_.boots->of(*tenant) : nullptr;
+        const auto began = host_.clock.steady_now();
+        auto response = co_await boot(std::move(boot_route), request.method, peer, std::move(*tenant), conversation);
+        if (counted != nullptr) host_.boots->count(*counted, response.outcome, host_.clock.steady_now() - began);
+        co_return response;
     }
-    if (const auto* asked = std::get_if<ConfigRoute>(&*route)) co_return config(*asked, request, peer, *tenant);
+    if (const auto* asked = std::get_if<ConfigRoute>(&*route)) {
+        co_return config(*asked, request, peer, *tenant, conversation.boot_id);
+    }
     ArtifactRoute artifact_route = std::move(std::get<ArtifactRoute>(*route));
+    report_artifact(artifact_route, request, peer, conversation);
     co_return co_await artifact(std::move(artifact_route), std::move(request), peer, std::move(*tenant),
                                 conversation.artifact_set);
 }

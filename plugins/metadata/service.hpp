@@ -14,6 +14,7 @@
 #include "agent/sdk/secret.hpp"
 #include "agent/sdk/store.hpp"
 #include "plugins/metadata/artifacts.hpp"
+#include "plugins/metadata/boot_metrics.hpp"
 #include "plugins/metadata/boot_plan.hpp"
 #include "plugins/metadata/http.hpp"
 #include "plugins/metadata/log_limiter.hpp"
@@ -34,6 +35,7 @@ struct ServiceEnvironment {
     const SecretBox& secrets;
     EventBus& events;
     const Clock& clock;
+    BootMetrics* boots = nullptr;  // counts boot requests; a test may do without
 };
 
 // Any thread: all requests run concurrently on io threads. Everything it reads is local (store, directory, memory).
@@ -46,6 +48,7 @@ public:
     // Before the first request. Reads the tokens that are good still.
     Result<void> start();
     void set_settings(ServiceSettings settings);
+    // Answers of a boot carry its id, from the script on: those on the same connection.
     Awaitable<Response> handle(Request request, const Peer& peer, Conversation& conversation);
     // Of the token listener, whose clients show no certificate: a token's config and nothing else.
     Awaitable<Response> handle_token(Request request, const Peer& peer);
@@ -53,26 +56,36 @@ public:
 private:
     using Found = Result<std::optional<FoundMachine>>;
 
+    Awaitable<Response> route_request(Request request, const Peer& peer, Conversation& conversation);
     Awaitable<Response> boot(BootRoute route, Method method, const Peer& peer, std::string tenant,
                              Conversation& conversation);
     // The machine that asks; one that a rule of its tenant accepts is registered first.
     Awaitable<Found> find_or_enrol(AskedId asked, Method method, const Peer& peer, std::string tenant);
     // The plan, with all of it durable that has to be; decided again when the machine was changed meanwhile.
-    Awaitable<Result<BootPlan>> decide(FoundMachine& found, Method method, const Peer& peer);
+    Awaitable<Result<BootPlan>> decide(FoundMachine& found, Method method, const Peer& peer, std::string boot_id);
     // What it would boot is verified, where that was not done yet.
     Awaitable<Result<void>> prepare(const Machine& machine);
     // Log and events of what a boot request came to.
-    void report_boot(const FoundMachine& found, const BootPlan& plan, const Peer& peer);
-    Response refuse_boot(const FoundMachine& found, const Peer& peer, Method method, const Error& error);
+    void report_boot(const FoundMachine& found, const BootPlan& plan, const Peer& peer, const std::string& boot_id);
+    Response refuse_boot(const FoundMachine& found, const Peer& peer, Method method, const Error& error,
+                         const std::string& boot_id);
     // The port that is known to have the source's prefix, or nothing.
     std::string port_of(const Address6& source) const;
 
-    Response config(const ConfigRoute& route, const Request& request, const Peer& peer, const std::string& tenant);
+    Response config(const ConfigRoute& route, const Request& request, const Peer& peer, const std::string& tenant,
+                    const std::string& boot_id);
     Result<Response> config_part(const FoundMachine& found, const Profile& profile, ConfigPart part);
     Result<std::string> config_text(const std::string& key, const Machine& machine) const;
-    void report_config(const Machine& machine, ConfigDelivery delivery, const Peer& peer);
-    // The machine whose token this is, if it may fetch its config now from there; nullopt: 404, whatever the reason.
-    Awaitable<Result<std::optional<Machine>>> redeem(ConfigRoute route, Method method, const Peer& peer);
+    void report_config(const Machine& machine, ConfigDelivery delivery, const Peer& peer, const std::string& boot_id);
+    void report_artifact(const ArtifactRoute& route, const Request& request, const Peer& peer,
+                         Conversation& conversation);
+    // The machine whose token this is, if it may fetch its config now from there, and the boot it is of; nullopt: 404,
+    // whatever the reason.
+    struct Redeemed {
+        Machine machine;
+        std::string boot_id;
+    };
+    Awaitable<Result<std::optional<Redeemed>>> redeem(ConfigRoute route, Method method, const Peer& peer);
     Awaitable<Response> artifact(ArtifactRoute route, Request request, const Peer& peer, std::string tenant,
                                  std::string set_of_conversation);
     Result<ArtifactFile> find_artifact(const ArtifactRoute& route, const Peer& peer, const std::string& tenant,

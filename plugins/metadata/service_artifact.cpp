@@ -25,6 +25,18 @@ Awaitable<Response> Service::artifact(ArtifactRoute route, Request request, cons
     co_return conditional(std::move(response), request);
 }
 
+// The files of a boot, once each: kernel, initramfs and what a template adds. Ranges and other clients are not logged.
+void Service::report_artifact(const ArtifactRoute& route, const Request& request, const Peer& peer,
+                              Conversation& conversation) {
+    if (conversation.boot_id.empty() || request.method != Method::kGet || !request.range.empty()) return;
+    if (conversation.artifacts_reported >= kMaxReportedArtifacts) return;
+    ++conversation.artifacts_reported;
+    log_.info("artifact asked for", {{"file", route.file},
+                                     {"set", conversation.artifact_set},
+                                     {"source", peer.source.to_string()},
+                                     {"boot_id", conversation.boot_id}});
+}
+
 Result<ArtifactFile> Service::find_artifact(const ArtifactRoute& route, const Peer& peer, const std::string& tenant,
                                             const std::string& set_of_conversation) const {
     if (!route.version.empty()) {

@@ -1,4 +1,5 @@
 // Service: /v1/boot.
+#include <array>
 #include <map>
 #include <utility>
 
@@ -26,6 +27,13 @@ Result<std::string> new_token() {
     return to_hex(bytes);
 }
 
+// 12 hex digits: apart from all others of a site's years, and short enough to be typed.
+std::string new_boot_id() {
+    std::array<char, 6> bytes{};
+    RAND_bytes(reinterpret_cast<unsigned char*>(bytes.data()), static_cast<int>(bytes.size()));
+    return to_hex({bytes.data(), bytes.size()});
+}
+
 UnknownMachine seen_as(const AskedId& asked, const Peer& peer, std::string tenant, std::string port, SystemTime now) {
     UnknownMachine seen;
     seen.id = asked.id.uuid ? *asked.id.uuid : asked.id.mac.value_or("");
@@ -51,17 +59,19 @@ bool is_overtaken(const Error& error) {
 Awaitable<Response> Service::boot(BootRoute route, Method method, const Peer& peer, std::string tenant,
                                   Conversation& conversation) {
     conversation.artifact_set.clear();
+    conversation.boot_id = new_boot_id();
+    conversation.artifacts_reported = 0;
     auto found = co_await find_or_enrol(std::move(route.asked), method, peer, tenant);
     if (!found) co_return failure(found.error(), "looking up a machine", Outcome::kError);
     if (!*found) co_return not_found(Outcome::kUnknownMachine);
     FoundMachine& machine = **found;
     if (!is_expected_source(machine.machine, peer.source)) {
         const Error error{Code::kPermissionDenied, "asked from behind another port than it is bound to", {}};
-        co_return refuse_boot(machine, peer, method, error);
+        co_return refuse_boot(machine, peer, method, error, conversation.boot_id);
     }
-    auto plan = co_await decide(machine, method, peer);
-    if (!plan) co_return refuse_boot(machine, peer, method, plan.error());
-    if (method == Method::kGet) report_boot(machine, *plan, peer);
+    auto plan = co_await decide(machine, method, peer, conversation.boot_id);
+    if (!plan) co_return refuse_boot(machine, peer, method, plan.error(), conversation.boot_id);
+    if (method == Method::kGet) report_boot(machine, *plan, peer, conversation.boot_id);
     if (plan->kind == BootKind::kDisk) co_return not_found(Outcome::kLocalBoot);
     conversation.artifact_set = plan->set;
     recent_sets_.note(tenant + " " + peer.source.to_string(), plan->set, host_.clock.steady_now());
@@ -100,14 +110,15 @@ Awaitable<Result<void>> Service::prepare(const Machine& machine) {
     co_return co_await artifacts_.prepare(std::move(*set));
 }
 
-Awaitable<Result<BootPlan>> Service::decide(FoundMachine& found, Method method, const Peer& peer) {
+Awaitable<Result<BootPlan>> Service::decide(FoundMachine& found, Method method, const Peer& peer, std::string boot_id) {
     const auto settings = settings_.load();
     bool prepared = false;
     for (int attempt = 0; attempt < kMaxUpdateAttempts; ++attempt) {
         auto token = new_token();
         if (!token) co_return fail(std::move(token.error()));
         const auto superseded = last_tokens_.get(found.key, host_.clock.steady_now());
-        const BootAsk ask{peer, *settings, host_.clock.system_now(), std::move(*token), superseded.value_or("")};
+        const BootAsk ask{peer,   *settings, host_.clock.system_now(), std::move(*token), superseded.value_or(""),
+                          boot_id};
         auto plan = plan_boot(host_.store, artifacts_, found, ask);
         if (!plan && plan.error().code == Code::kUnavailable && !std::exchange(prepared, true)) {
             auto done = co_await prepare(found.machine);
@@ -150,11 +161,12 @@ Result<void> Service::start() {
     return {};
 }
 
-void Service::report_boot(const FoundMachine& found, const BootPlan& plan, const Peer& peer) {
+void Service::report_boot(const FoundMachine& found, const BootPlan& plan, const Peer& peer,
+                          const std::string& boot_id) {
     const auto now = host_.clock.system_now();
     const bool netboot = plan.kind != BootKind::kDisk;
     const std::string source = peer.source.to_string();
-    recorder_.note_boot(found.key, {now, source, netboot ? "netboot" : "localboot"});
+    recorder_.note_boot(found.key, {now, source, netboot ? "netboot" : "localboot", boot_id});
     const auto events = lifecycle_events(plan.before, plan.after, plan.cause);
     if (netboot) {
         // A client that asks again and again is reported once a second; what changes the machine is always reported.
@@ -163,8 +175,9 @@ void Service::report_boot(const FoundMachine& found, const BootPlan& plan, const
         if (!repeated || !events.empty()) {
             last_reports_.note(found.key, "", steady);
             const std::string decision(to_string(plan.kind));
-            log_.info("boot script served",
-                      {{"machine", found.machine.name}, {"decision", decision}, {"source", source}});
+            log_.info(
+                "boot script served",
+                {{"machine", found.machine.name}, {"decision", decision}, {"source", source}, {"boot_id", boot_id}});
             host_.events.publish({"machine.boot",
                                   found.machine.name,
                                   "boot script served: " + decision,
@@ -172,23 +185,29 @@ void Service::report_boot(const FoundMachine& found, const BootPlan& plan, const
                                    {"outcome", "netboot"},
                                    {"decision", decision},
                                    {"source", source},
-                                   {"tenant", found.machine.tenant}}});
+                                   {"tenant", found.machine.tenant},
+                                   {"boot_id", boot_id}}});
         }
     }
     for (const auto& event : events) host_.events.publish(event);
 }
 
 // Known, and yet not served: the machine boots its disk, and an operator can see why.
-Response Service::refuse_boot(const FoundMachine& found, const Peer& peer, Method method, const Error& error) {
+Response Service::refuse_boot(const FoundMachine& found, const Peer& peer, Method method, const Error& error,
+                              const std::string& boot_id) {
     const unsigned status = status_of(error.code);
     // What passes: a store that is busy, a file that is being verified. A pool that is exhausted does not.
     if (status == 503 && error.code != Code::kResourceExhausted) return plain(503, Outcome::kShed, "try again");
     const std::string source = peer.source.to_string();
-    if (method == Method::kGet) recorder_.note_boot(found.key, {host_.clock.system_now(), source, "refused"});
+    if (method == Method::kGet) recorder_.note_boot(found.key, {host_.clock.system_now(), source, "refused", boot_id});
     if (const auto held = refusal_log_.admit(host_.clock.steady_now())) {
-        log_.error("cannot serve a boot script; the machine boots its disk",
-                   {{"machine", found.machine.name}, {"source", source}, {"error", error}, {"suppressed", *held}});
-        host_.events.publish({"machine.refused", found.machine.name, error.to_string(), {{"source", source}}});
+        log_.error("cannot serve a boot script; the machine boots its disk", {{"machine", found.machine.name},
+                                                                              {"source", source},
+                                                                              {"error", error},
+                                                                              {"boot_id", boot_id},
+                                                                              {"suppressed", *held}});
+        host_.events.publish(
+            {"machine.refused", found.machine.name, error.to_string(), {{"source", source}, {"boot_id", boot_id}}});
     }
     return not_found(Outcome::kRefused);
 }

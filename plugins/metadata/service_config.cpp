@@ -34,8 +34,8 @@ bool names(const AskedId& asked, const Machine& machine) {
 
 }  // namespace
 
-Response Service::config(const ConfigRoute& route, const Request& request, const Peer& peer,
-                         const std::string& tenant) {
+Response Service::config(const ConfigRoute& route, const Request& request, const Peer& peer, const std::string& tenant,
+                         const std::string& boot_id) {
     auto found = find_machine(host_.store, tenant, route.asked);
     if (!found) return failure(found.error(), "looking up a machine", Outcome::kError);
     if (!*found) return not_found(Outcome::kUnknownMachine);
@@ -51,7 +51,7 @@ Response Service::config(const ConfigRoute& route, const Request& request, const
     if (!response) return failure(response.error(), "handing over the config of " + machine.name, Outcome::kError);
     auto answer = conditional(std::move(*response), request);
     const bool handed = request.method == Method::kGet && answer.status == 200 && route.part != ConfigPart::kExtensions;
-    if (handed) report_config(machine, delivery, peer);
+    if (handed) report_config(machine, delivery, peer, boot_id);
     return answer;
 }
 
@@ -100,7 +100,12 @@ Result<std::string> Service::config_text(const std::string& key, const Machine& 
     return config;
 }
 
-void Service::report_config(const Machine& machine, ConfigDelivery delivery, const Peer& peer) {
+void Service::report_config(const Machine& machine, ConfigDelivery delivery, const Peer& peer,
+                            const std::string& boot_id) {
+    log_.info("config handed over", {{"machine", machine.name},
+                                     {"delivery", to_string(delivery)},
+                                     {"source", peer.source.to_string()},
+                                     {"boot_id", boot_id}});
     host_.events.publish({"machine.config",
                           machine.name,
                           "config handed over",
@@ -108,7 +113,8 @@ void Service::report_config(const Machine& machine, ConfigDelivery delivery, con
                            {"tenant", machine.tenant},
                            {"delivery", std::string(to_string(delivery))},
                            {"source", peer.source.to_string()},
-                           {"sha256", machine.config_sha256}}});
+                           {"sha256", machine.config_sha256},
+                           {"boot_id", boot_id}}});
 }
 
 // There is nothing here but tokens' configs, and one answer to everything else.
@@ -119,27 +125,29 @@ Awaitable<Response> Service::handle_token(Request request, const Peer& peer) {
     if (asked == nullptr || asked->part != ConfigPart::kYaml || asked->token.empty())
         co_return not_found(Outcome::kNotFound);
     ConfigRoute config_route = std::move(*asked);
-    auto machine = co_await redeem(std::move(config_route), request.method, peer);
-    if (!machine) co_return failure(machine.error(), "redeeming a boot token", Outcome::kRefused);
-    if (!*machine) {
+    auto redeemed = co_await redeem(std::move(config_route), request.method, peer);
+    if (!redeemed) co_return failure(redeemed.error(), "redeeming a boot token", Outcome::kRefused);
+    if (!*redeemed) {
         if (const auto held = refusal_log_.admit(host_.clock.steady_now())) {
             log_.warning("refused a boot token", {{"source", peer.source.to_string()}, {"suppressed", *held}});
         }
         co_return not_found(Outcome::kRefused);
     }
-    auto config = config_text((*machine)->name, **machine);
-    if (!config) co_return failure(config.error(), "handing over the config of " + (*machine)->name, Outcome::kError);
-    if (request.method == Method::kGet) report_config(**machine, ConfigDelivery::kToken, peer);
+    const auto& [machine, boot_id] = **redeemed;
+    auto config = config_text(machine.name, machine);
+    if (!config) co_return failure(config.error(), "handing over the config of " + machine.name, Outcome::kError);
+    if (request.method == Method::kGet) report_config(machine, ConfigDelivery::kToken, peer, boot_id);
     Response response;
     response.outcome = Outcome::kConfig;
     response.no_store = true;
     response.content_type = "application/yaml";
     response.body = std::move(*config);
+    response.boot_id = boot_id;
     co_return response;
 }
 
-Awaitable<Result<std::optional<Machine>>> Service::redeem(ConfigRoute route, Method method, const Peer& peer) {
-    using Redeemed = Result<std::optional<Machine>>;
+Awaitable<Result<std::optional<Service::Redeemed>>> Service::redeem(ConfigRoute route, Method method,
+                                                                    const Peer& peer) {
     const std::string source = peer.source.to_string();
     const std::string key = sha256_hex(route.token);
     for (int attempt = 0; attempt < kMaxUpdateAttempts; ++attempt) {
@@ -159,7 +167,8 @@ Awaitable<Result<std::optional<Machine>>> Service::redeem(ConfigRoute route, Met
         const bool used = known.used != SystemTime{};
         const bool retried = used && known.used_source == source && now - known.used <= kBootTokenRetry;
         if (!due || !names(route.asked, of) || (used && !retried)) co_return std::nullopt;
-        if (used || method != Method::kGet) co_return Redeemed(std::move(of));
+        Redeemed redeemed{std::move(of), known.boot_id};
+        if (used || method != Method::kGet) co_return std::move(redeemed);
         // Used up before it is answered: of two who ask at once, one gets it.
         known.used = now;
         known.used_source = source;
@@ -169,7 +178,7 @@ Awaitable<Result<std::optional<Machine>>> Service::redeem(ConfigRoute route, Met
         transaction.actor = kActor;
         transaction.reason = "config fetched by token";
         auto committed = co_await host_.store.commit(std::move(transaction));
-        if (committed) co_return Redeemed(std::move(of));
+        if (committed) co_return std::move(redeemed);
         if (committed.error().code != Code::kAborted) co_return fail(std::move(committed.error()));
     }
     co_return fail(Code::kUnavailable, "the token is being used by others all the time");

@@ -20,6 +20,7 @@ public:
         if (result) {
             service_.run();
             started_ = true;
+            scrape_ = host_.metrics.before_scrape([this] { put_metrics(); });
         }
         co_return result;
     }
@@ -30,11 +31,15 @@ public:
     }
 
     Awaitable<void> stop(SteadyTime) override {
-        if (std::exchange(started_, false)) co_await service_.stop(service_.settings().withdraw_on_stop);
+        if (!std::exchange(started_, false)) co_return;
+        forget_metrics();
+        co_await service_.stop(service_.settings().withdraw_on_stop);
     }
 
     Awaitable<void> remove(SteadyTime) override {
-        if (std::exchange(started_, false)) co_await service_.stop(true);
+        if (!std::exchange(started_, false)) co_return;
+        forget_metrics();
+        co_await service_.stop(true);
     }
 
     boost::json::value status() const override {
@@ -74,9 +79,27 @@ public:
     }
 
 private:
+    GaugeFamily& ports_by_state() {
+        return host_.metrics.gauge({"nett_ra_ports",
+                                    "Ports by the state of their router advertisement; their sum is what is desired.",
+                                    {"state"}});
+    }
+
+    void put_metrics() {
+        std::map<std::string, double> counts{{"advertising", 0}, {"waiting", 0}, {"failed", 0}};
+        for (const auto& port : service_.ports()) ++counts[port.state];
+        for (const auto& [state, count] : counts) ports_by_state().with({state})->set(count);
+    }
+
+    void forget_metrics() {
+        scrape_.reset();
+        ports_by_state().clear();
+    }
+
     Host host_;
     Service service_;
     bool started_ = false;
+    Subscription scrape_;
 };
 
 std::unique_ptr<Plugin> create(const Host& host) {

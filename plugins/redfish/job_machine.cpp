@@ -100,6 +100,7 @@ std::optional<Action> decide_boot_wait(JobState& state, const JobView& view) {
     if (has_booted(progress, view)) {
         progress.outcome = Step::kDone;
         progress.message = "the machine asked for its boot script";
+        progress.booted = true;
         enter(state, view, next_step(state.goal, progress, Step::kBootWait));
         return std::nullopt;
     }

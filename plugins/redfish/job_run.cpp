@@ -27,6 +27,12 @@ bool same_for_recovery(Progress a, Progress b) {
     return a == b;
 }
 
+// Of the machine's last boot request; empty: it is not recorded yet, or was made by an earlier version.
+std::string boot_id_of(const Store& store, const std::string& machine) {
+    const auto history = read_record<BootHistory>(store, kBootHistoryKind, machine);
+    return history && *history ? (*history)->value.last_boot.boot_id : std::string();
+}
+
 }  // namespace
 
 JobView view_job(const Store& store, const Clock& clock, const std::string& job, const std::string& machine) {
@@ -232,14 +238,20 @@ void JobRun::publish_step() {
     if (!progress.last_request.empty()) event.fields["request"] = progress.last_request;
     if (!progress.last_response.empty()) event.fields["response"] = progress.last_response;
     if (!progress.message.empty()) event.fields["message"] = progress.message;
+    const std::string boot_id = progress.booted ? boot_id_of(services_.store, order_.machine) : "";
+    if (!boot_id.empty()) event.fields["boot_id"] = boot_id;
     services_.events.publish(std::move(event));
     if (is_at_rest(progress.step)) {
         log_.info("job at rest", {{"job", order_.id},
                                   {"machine", order_.machine},
                                   {"state", to_string(progress.step)},
-                                  {"message", progress.message}});
+                                  {"message", progress.message},
+                                  {"boot_id", boot_id}});
     } else {
-        log_.info("job step", {{"job", order_.id}, {"machine", order_.machine}, {"step", to_string(progress.step)}});
+        log_.info("job step", {{"job", order_.id},
+                               {"machine", order_.machine},
+                               {"step", to_string(progress.step)},
+                               {"boot_id", boot_id}});
     }
 }
 

@@ -144,6 +144,7 @@ void visit_members(Visitor&& visit, P& p) {
     visit("rounds", p.rounds);
     visit("power_before", p.power_before);
     visit("boots_before", p.boots_before);
+    visit("booted", p.booted);
     visit("powered_on_at", p.powered_on_at);
     visit("session", p.session);
     visit("last_request", p.last_request);

@@ -95,6 +95,7 @@ struct Progress {
     // Before the changes.
     std::string power_before;
     std::uint64_t boots_before = 0;
+    bool booted = false;  // the machine asked for its boot script
     SystemTime powered_on_at{};
 
     std::string result;         // what inventory and check found: JSON text of an object; empty: nothing

@@ -25,6 +25,15 @@ constexpr std::array<std::string_view, 5> kSecretWords{"password", "secret", "to
 // Between them: the value is a path, not the secret itself.
 constexpr std::array<std::string_view, 2> kReferenceWords{"file", "path"};
 
+// Whose URL it is, and no more: receivers of webhooks have their token in any part of the path.
+std::string host_of(std::string_view word) {
+    const std::string shown = redact_url(word);
+    const auto scheme = shown.find("://");
+    if (scheme == std::string::npos) return shown;
+    const auto path = shown.find('/', scheme + 3);
+    return path == std::string::npos ? shown : shown.substr(0, path) + "/…";
+}
+
 template <typename Words>
 bool among(const Words& words, std::string_view word) {
     const auto lower = to_lower(word);
@@ -48,7 +57,7 @@ std::string redact_line(std::string_view line) {
         if (secret && !among(kReferenceWords, word) && !word.empty()) {
             out += "***";
         } else {
-            out += redact_url(word);
+            out += host_of(word);
         }
         secret = (secret && word.empty()) || among(kSecretWords, word);
     }

@@ -36,8 +36,8 @@ inline constexpr std::size_t kMaxAuditDetail = 4096;
 // The line of an entry, without a newline. Pure.
 std::string format_audit_line(const AuditEntry& entry, SystemTime time);
 
-// A line of the shell or of the configuration with its secrets left out: URLs as redact_url() has them, and the word
-// after "password", "secret", "token" or "community". Pure.
+// A line of the shell or of the configuration with its secrets left out: of URLs all but the host, and the word after
+// "password", "secret", "token" or "community". Pure.
 std::string redact_line(std::string_view line);
 
 std::vector<ConfigCommand> audit_commands();

@@ -352,6 +352,7 @@ json::object public_json(const MachineView& view) {
     for (const auto* member : {"boots", "last_boot_time", "last_boot_source", "last_boot_outcome"}) {
         object[member] = boots.at(member);
     }
+    object["last_boot_id"] = view.boots.last_boot.boot_id;
     object["held"] = view.value.hold.reason;
     return object;
 }

@@ -9,6 +9,12 @@ namespace {
 
 constexpr const char* kAgent = "nettd";
 
+// Of the boot that a confirmation is about.
+std::string last_boot_id(const Store& store, const std::string& machine) {
+    const auto history = read_record<BootHistory>(store, kBootHistoryKind, machine);
+    return history && *history ? (*history)->value.last_boot.boot_id : std::string();
+}
+
 }  // namespace
 
 // Applies what `decide` says of the machine as it is now, and tells the rest once it is durable.
@@ -23,6 +29,7 @@ Awaitable<Result<Revision>> Inventory::change_state(std::string name, std::strin
         const auto event = decide(found->value, cause);
         if (!event) return fail(event.error());
         if (!*event) return transaction;
+        if (**event == LifecycleEvent::kConfirm) cause.boot_id = last_boot_id(store_, name);
         auto next = nett::apply(found->value, **event, cause);
         if (!next) return fail(std::move(next.error()));
         if (**event == LifecycleEvent::kDecommission) release_prefix(*next, transaction);

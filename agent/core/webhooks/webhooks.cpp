@@ -18,7 +18,6 @@
 #include "agent/core/webhooks/signature.hpp"
 #include "agent/sdk/log.hpp"
 #include "agent/sdk/model.hpp"
-#include "agent/sdk/redact.hpp"
 #include "agent/sdk/strings.hpp"
 
 namespace nett {
@@ -35,6 +34,12 @@ std::string message_id() {
     std::array<char, 12> bytes{};
     RAND_bytes(reinterpret_cast<unsigned char*>(bytes.data()), static_cast<int>(bytes.size()));
     return "msg_" + to_hex({bytes.data(), bytes.size()});
+}
+
+// Without the path, which has the token of many a receiver.
+std::string shown_url(const std::string& text) {
+    const auto url = parse_webhook_url(text);
+    return url ? fmt::format("https://{}{}", url->authority(), url->target == "/" ? "" : "/…") : std::string("invalid");
 }
 
 double random_fraction() {
@@ -303,7 +308,7 @@ Output Webhooks::show() const {
     json::array rows;
     for (const auto& [name, receiver] : impl_->receivers) {
         rows.push_back({{"name", name},
-                        {"url", redact_url(receiver->settings.url)},
+                        {"url", shown_url(receiver->settings.url)},
                         {"signed", !receiver->settings.secret_file.empty()},
                         {"queued", receiver->queue.size()},
                         {"delivered", receiver->delivered->value()},

@@ -20,7 +20,7 @@ TEST(AuditLine, LeavesSecretsOfTheShellOut) {
     EXPECT_EQ(redact_line("x Token  hunter2"), "x Token  ***");
     EXPECT_EQ(redact_line("webhook a secret file /etc/nett/s"), "webhook a secret file /etc/nett/s");
     EXPECT_EQ(redact_line("machine provision m image-url https://u:p@[2001:db8::1]/t0ken/n.iso?q=1"),
-              "machine provision m image-url https://[2001:db8::1]/…/n.iso?…");
+              "machine provision m image-url https://[2001:db8::1]/…");
     EXPECT_EQ(redact_line("webhook a url https://u:p@noc.example"), "webhook a url https://noc.example");
 }
 
