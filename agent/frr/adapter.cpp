@@ -191,7 +191,8 @@ private:
             condition.message =
                 fmt::format("{} runs FRR's unpatched gRPC module, which loses configuration and listens everywhere",
                             condition.name);
-            condition.remedy = "install the module of packaging/frr-grpc and restart FRR";
+            condition.remedy =
+                "install the module of packaging/frr-grpc and restart FRR, or use \"frr backend vtysh\" until then";
         }
         health_.report(std::move(condition));
     }

@@ -5,6 +5,8 @@
 //  - Never an empty Get path (kills the stock module's daemon), and only paths that match at most one node.
 //  - ABORTED means "nothing changed", which is success.
 //  - Generous deadlines: a call cut off by one ends the stock module's server until the daemon restarts.
+//  - All interfaces cost zebra 36 ms to print at 512 ports, its counters of configuration changes 0.2 ms: the former
+//  are read when the latter have moved.
 #include <mutex>
 
 #include <grpcpp/grpcpp.h>
@@ -18,6 +20,11 @@ namespace {
 
 constexpr std::chrono::seconds kReadDeadline{10};
 constexpr std::chrono::seconds kCommitDeadline{30};
+// Every so many reads are whole ones though no counter has moved: in case that a change is not counted.
+constexpr int kReadsTrusted = 30;
+// How a backend client of mgmtd (zebra, from FRR 10.2 on) counts what is committed to it, by whomever: the version of
+// its running configuration, and mgmtd's edits and commits.
+constexpr const char* kChangeCountersPath = "/frr-backend:clients";
 constexpr int kMinBackoffMs = 100;
 constexpr int kMaxBackoffMs = 500;
 constexpr int kMaxMessageBytes = 64 * 1024 * 1024;  // CONFIG of 512 interfaces is about 300 kB
@@ -73,6 +80,8 @@ public:
     std::string_view name() const override { return "grpc"; }
 
     Result<bool> probe_hardened() override {
+        last_.reset();
+        counts_changes_ = true;
         auto answer = call<frr::GetCapabilitiesResponse>(
             "GetCapabilities", kReadDeadline,
             [&](auto* context, auto* response) { return stub_->GetCapabilities(context, {}, response); });
@@ -84,19 +93,29 @@ public:
     bool connection_lost() const override { return channel_->GetState(false) != GRPC_CHANNEL_READY; }
 
     Result<RaTable> read_ra() override {
-        auto json = get(std::string(kInterfaceLibPath));
+        if (connection_lost()) last_.reset();
+        // Before the configuration: what is changed in between is seen the next time.
+        auto counters = change_counters();
+        if (!counters) return fail(std::move(counters.error()));
+        if (last_ && !counters->empty() && last_->counters == *counters && ++last_->reused < kReadsTrusted)
+            return last_->table;
+        last_.reset();
+        auto json = get(std::string(kInterfaceLibPath), frr::GetRequest::CONFIG);
         if (!json) return fail(std::move(json.error()));
-        return parse_ra(*json);
+        auto table = parse_ra(*json);
+        if (table) last_ = LastRead{std::move(*counters), *table};
+        return table;
     }
 
     Result<void> apply_ra(const RaChange& change) override {
+        last_.reset();
         return commit(delete_paths(change), merge_json(change), "nett: router advertisements");
     }
 
     Result<PrefixListTable> read_prefix_lists(const std::set<std::string>& lists) override {
         PrefixListTable table;
         for (const std::string& list : lists) {
-            auto json = get(prefix_list_path(list));
+            auto json = get(prefix_list_path(list), frr::GetRequest::CONFIG);
             if (!json) return fail(std::move(json.error()));
             NETT_TRY(parse_prefix_list(*json, table));
         }
@@ -142,10 +161,18 @@ private:
         return response;
     }
 
+    // A text that is another one after each commit; "" when this daemon does not count.
+    Result<std::string> change_counters() {
+        if (!counts_changes_) return std::string();
+        auto counters = get(kChangeCountersPath, frr::GetRequest::STATE);
+        if (counters) counts_changes_ = !counters->empty();
+        return counters;
+    }
+
     // JSON of the one node at `path`; "" when there is none.
-    Result<std::string> get(const std::string& path) {
+    Result<std::string> get(const std::string& path, frr::GetRequest::DataType type) {
         frr::GetRequest request;
-        request.set_type(frr::GetRequest::CONFIG);
+        request.set_type(type);
         request.set_encoding(frr::JSON);
         request.add_path(path);
         Call scope(*this, kReadDeadline);
@@ -206,6 +233,15 @@ private:
         if (status.ok() || status.error_code() == grpc::StatusCode::ABORTED) return {};
         return fail(error_of(status, "Commit"));
     }
+
+    // What zebra had when its counters were last so. By the worker thread alone, as `counts_changes_`.
+    struct LastRead {
+        std::string counters;
+        RaTable table;
+        int reused = 0;
+    };
+    std::optional<LastRead> last_;
+    bool counts_changes_ = true;
 
     std::shared_ptr<grpc::Channel> channel_;
     std::unique_ptr<frr::Northbound::Stub> stub_;

@@ -29,20 +29,37 @@ std::string announcer(const json::object& path) {
 
 }  // namespace
 
-Result<std::set<std::string>> parse_peers(std::string_view text) {
+Result<std::map<std::string, std::string>> parse_peers(std::string_view text) {
     try {
-        std::set<std::string> ports;
+        std::map<std::string, std::string> ports;
         json::value root = json::parse(text);
         for (const auto& [family, summary] : root.as_object()) {
             const json::value* peers = summary.is_object() ? summary.as_object().if_contains("peers") : nullptr;
             if (peers == nullptr) continue;
             for (const auto& [name, peer] : peers->as_object()) {
-                if (text_of(peer.as_object(), "idType") == "interface") ports.emplace(name);
+                if (text_of(peer.as_object(), "idType") == "interface") ports.emplace(name, "");
             }
         }
         return ports;
     } catch (const std::exception& error) {
         return fail(Code::kDataLoss, "bgpd's summary is not understood: {}", error.what());
+    }
+}
+
+Result<void> parse_groups(std::string_view text, std::map<std::string, std::string>& neighbours) {
+    try {
+        json::value root = json::parse(text);
+        for (const auto& [group, value] : root.as_object()) {
+            const json::value* members = value.is_object() ? value.as_object().if_contains("members") : nullptr;
+            if (members == nullptr) continue;
+            for (const auto& [name, member] : members->as_object()) {
+                auto found = neighbours.find(std::string(name));
+                if (found != neighbours.end()) found->second = group;
+            }
+        }
+        return {};
+    } catch (const std::exception& error) {
+        return fail(Code::kDataLoss, "bgpd's peer-groups are not understood: {}", error.what());
     }
 }
 
@@ -88,10 +105,21 @@ std::vector<std::string> overlaps(const BgpView& view, const Prefix6& aggregate)
     return found;
 }
 
-std::vector<std::string> fabric_ports_among(const BgpView& view, const std::vector<std::string>& ports) {
+std::vector<std::string> fabric_ports(const BgpView& view, const Settings& settings) {
     std::vector<std::string> found;
-    std::copy_if(ports.begin(), ports.end(), std::back_inserter(found),
-                 [&](const std::string& port) { return view.fabric_ports.contains(port); });
+    for (const auto& [port, group] : view.neighbours) {
+        if (group.empty() || group != settings.machine_group) found.push_back(port);
+    }
+    return found;
+}
+
+std::vector<std::string> fabric_ports_among(const BgpView& view, const Settings& settings,
+                                            const std::vector<std::string>& ports) {
+    std::vector<std::string> found;
+    if (settings.machine_bgp) return found;
+    for (std::string& port : fabric_ports(view, settings)) {
+        if (std::find(ports.begin(), ports.end(), port) != ports.end()) found.push_back(std::move(port));
+    }
     return found;
 }
 

@@ -2,7 +2,7 @@
 // Pure.
 #pragma once
 
-#include <set>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,12 +24,14 @@ struct LearnedPrefix {
 };
 
 struct BgpView {
-    std::set<std::string> fabric_ports;  // interfaces of BGP unnumbered neighbours
-    std::vector<LearnedPrefix> learned;  // in ascending order
+    std::map<std::string, std::string> neighbours;  // BGP unnumbered: the interface, and the peer-group ("": none)
+    std::vector<LearnedPrefix> learned;             // in ascending order
 };
 
-// Of `show bgp summary json`. kDataLoss.
-Result<std::set<std::string>> parse_peers(std::string_view json);
+// Of `show bgp summary json`: the interfaces of BGP unnumbered neighbours, in no group yet. kDataLoss.
+Result<std::map<std::string, std::string>> parse_peers(std::string_view json);
+// Of `show bgp peer-group json`: puts the neighbours into their groups. kDataLoss.
+Result<void> parse_groups(std::string_view json, std::map<std::string, std::string>& neighbours);
 // Of `show bgp ipv6 unicast PREFIX longer-prefixes json`; routes of this switch itself are left out. kDataLoss.
 Result<std::vector<LearnedPrefix>> parse_learned(std::string_view json);
 // The command, without " json", that shows everything that may overlap the aggregate.
@@ -37,6 +39,10 @@ std::string learned_command(const Prefix6& aggregate);
 
 // Sentences about what must not be; empty: nothing.
 std::vector<std::string> overlaps(const BgpView& view, const Prefix6& aggregate);
-std::vector<std::string> fabric_ports_among(const BgpView& view, const std::vector<std::string>& ports);
+// Interfaces of the neighbours that are no machines.
+std::vector<std::string> fabric_ports(const BgpView& view, const Settings& settings);
+// Those of `ports` that are among them; none when the settings say that all neighbours on ports are machines.
+std::vector<std::string> fabric_ports_among(const BgpView& view, const Settings& settings,
+                                            const std::vector<std::string>& ports);
 
 }  // namespace nett::ra

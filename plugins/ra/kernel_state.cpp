@@ -51,6 +51,14 @@ void KernelState::links_changed() {
     look_for_misplaced_ = true;
 }
 
+void KernelState::addresses_changed(int link) {
+    if (link == 0) {
+        looked_.reset();
+    } else {
+        suspects_.insert(link);
+    }
+}
+
 std::vector<KernelDrift> KernelState::put(const PortRecords& records, const Settings& settings, bool zebra_in_sync) {
     errors_.clear();
     std::vector<KernelDrift> drift;
@@ -61,12 +69,16 @@ std::vector<KernelDrift> KernelState::put(const PortRecords& records, const Sett
         }
     }
     if (std::exchange(look_for_misplaced_, false)) remove_misplaced(records);
+    bool all = !looked_ || clock_.steady_now() - *looked_ >= kFullLook;
+    if (all) looked_ = clock_.steady_now();
     for (const Link& link : net_.links()) {
         auto record = records.find(link.name);
         if (record == records.end() || !record->second.active || !confirmed_.contains(link.name)) continue;
+        bool look = all || !placed_.contains(link.name) || suspects_.contains(link.index);
         // The kernel takes the addresses of a link that is down away.
-        if (link.up) put_address(link, record->second, drift);
+        if (link.up && look) put_address(link, record->second, drift);
     }
+    suspects_.clear();
     put_aggregate(settings, drift);
     remove_old_aggregates(settings, false);
     return drift;
@@ -116,16 +128,30 @@ void KernelState::put_address(const Link& link, const PortRecord& record, std::v
         result = fail(std::move(present.error()));
     } else {
         InterfaceAddress address = port_address(record.prefix);
-        const LinkAddress* found = find_address(*present, address);
-        if (found == nullptr || found->valid_lifetime) {
-            if (placed_.contains(link.name))
-                drift.push_back({link.name, fmt::format("address {} missing or changed", address.to_string())});
-            const LinkAddress forever{address, std::nullopt, std::nullopt};
-            result = found == nullptr ? net_.put_address(link.name, forever, true) : renew(net_, link.name, forever);
-        }
-        if (result) placed_.insert(link.name);
+        result = mend(link, find_address(*present, address), address, drift);
+    }
+    if (result) {
+        placed_.insert(link.name);
+    } else {
+        placed_.erase(link.name);
     }
     if (!result && result.error().code != Code::kNotFound) errors_[link.name] = result.error().to_string();
+}
+
+Result<void> KernelState::mend(const Link& link, const LinkAddress* found, const InterfaceAddress& address,
+                               std::vector<KernelDrift>& drift) {
+    const LinkAddress forever{address, std::nullopt, std::nullopt};
+    bool known = placed_.contains(link.name);
+    if (found == nullptr) {
+        if (known) drift.push_back({link.name, fmt::format("address {} missing", address.to_string())});
+        return net_.put_address(link.name, forever, true);
+    }
+    // zebra has taken it for a second one and forgotten that the prefix is configured. Taken away now, it would free
+    // what its northbound still refers to (FRR 10.3, rtadv_prefix_reset): so it stays, and is only made to last.
+    if (found->replaced && known && suspects_.contains(link.index) && replaced_.insert(link.name).second)
+        drift.push_back({link.name, fmt::format("address {} replaced", address.to_string())});
+    if (!found->valid_lifetime) return {};
+    return found->replaced ? net_.put_address(link.name, forever, true) : renew(net_, link.name, forever);
 }
 
 void KernelState::put_aggregate(const Settings& settings, std::vector<KernelDrift>& drift) {
@@ -176,6 +202,9 @@ void KernelState::finish(const Settings& settings) {
     remove_old_aggregates(settings, true);
     confirmed_.clear();
     placed_.clear();
+    suspects_.clear();
+    replaced_.clear();
+    looked_.reset();
     anchored_.reset();
     leaving_.clear();
 }

@@ -20,6 +20,9 @@ namespace nett::ra {
 // to machines that still use it, goes one interval earlier: with the address alone FRR would advertise it for 30 days.
 inline constexpr int kAddressIntervals = kRaDeprecationIntervals - 1;
 
+// Events tell which addresses change; this is for events that never came.
+inline constexpr std::chrono::seconds kFullLook{30};
+
 // Something of ours that other hands had taken away from the kernel.
 struct KernelDrift {
     std::string port;  // "" is the aggregate
@@ -36,12 +39,21 @@ public:
     // Links appeared, vanished, were renamed or went up or down: what is missing now was not taken by other hands, and
     // an address may have come along with a renamed link.
     void links_changed();
-    // Addresses come once zebra has had their port's prefix (`zebra_in_sync` once is enough), and what left goes then.
+    // Somebody changed addresses of this link; 0 is any. Looked at by the next put().
+    void addresses_changed(int link);
+    // Looks at the ports that are not known to be as they should, and at every port once in kFullLook: events tell of
+    // the others. Addresses come once zebra has had their port's prefix (`zebra_in_sync` once is enough), and what left
+    // goes then.
     std::vector<KernelDrift> put(const PortRecords& records, const Settings& settings, bool zebra_in_sync);
     // Takes everything away: addresses when their deprecation is nearly over, the aggregate at once.
     void withdraw(const PortRecords& records, const Settings& settings);
     // What must not be left undone by an agent that ends.
     void finish(const Settings& settings);
+
+    // zebra was restarted: it has read the addresses anew.
+    void zebra_restarted() { replaced_.clear(); }
+    // Ports whose address others have replaced while zebra ran.
+    const std::set<std::string>& replaced() const { return replaced_; }
 
     bool confirmed(const std::string& port) const { return confirmed_.contains(port); }
     // By port; "" is the aggregate.
@@ -53,6 +65,8 @@ private:
     void let_leave(const PortAddress& entry, const PortRecords& records, const Settings& settings);
     void remove_misplaced(const PortRecords& records);
     void put_address(const Link& link, const PortRecord& record, std::vector<KernelDrift>& drift);
+    Result<void> mend(const Link& link, const LinkAddress* found, const InterfaceAddress& address,
+                      std::vector<KernelDrift>& drift);
     void put_aggregate(const Settings& settings, std::vector<KernelDrift>& drift);
     void remove_old_aggregates(const Settings& settings, bool all);
 
@@ -62,7 +76,10 @@ private:
     std::map<Prefix6, SteadyTime> old_aggregates_;  // blackholes to remove, and when
     std::set<std::string> confirmed_;               // ports whose prefix zebra has had: their address may be there
     std::set<std::string> placed_;                  // ports that had their address since the links changed last
-    std::optional<Prefix6> anchored_;               // the aggregate whose blackhole was there
+    std::set<std::string> replaced_;
+    std::set<int> suspects_;            // links whose addresses somebody changed
+    std::optional<SteadyTime> looked_;  // at every port
+    std::optional<Prefix6> anchored_;   // the aggregate whose blackhole was there
     std::map<std::string, std::string> errors_;
     bool look_for_misplaced_ = true;
 };

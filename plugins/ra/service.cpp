@@ -94,17 +94,11 @@ Result<std::vector<std::string>> Service::usable_ports(const Settings& settings,
         return it != known.end() && it->second.active;
     };
     auto ports = matching_ports(settings, candidates(known));
-    auto fabric = settings.machine_bgp ? std::vector<std::string>() : fabric_ports_among(bgp_, ports);
-    std::erase_if(fabric, in_force);
-    if (cause == Cause::kCommit && !fabric.empty()) {
-        return fail(
-            Code::kFailedPrecondition,
-            "{} is a port of the fabric (bgpd has a BGP unnumbered neighbour there): hosts would take it for a way "
-            "out; exclude it, as in \"ports swp1-48,!{}\", or say \"machine-bgp\" when machines peer on their ports",
-            fmt::join(fabric, ", "), fabric[0]);
+    for (auto& [port, reason] : unfit_ports(settings, ports)) {
+        if (in_force(port)) continue;
+        if (cause == Cause::kCommit) return fail(Code::kFailedPrecondition, "{}", reason);
+        std::erase(ports, port);
     }
-    std::erase_if(
-        ports, [&](const std::string& port) { return std::find(fabric.begin(), fabric.end(), port) != fabric.end(); });
     bool known_aggregate = std::any_of(known.begin(), known.end(), [&](const auto& entry) {
         return entry.second.active && entry.second.aggregate == settings.aggregate;
     });
@@ -113,6 +107,29 @@ Result<std::vector<std::string>> Service::usable_ports(const Settings& settings,
         if (!found.empty()) return fail(Code::kFailedPrecondition, "{}", found[0]);
     }
     return ports;
+}
+
+// Ports that cannot be L3 ports of machines, each with the reason and the remedy.
+std::vector<std::pair<std::string, std::string>> Service::unfit_ports(const Settings& settings,
+                                                                      const std::vector<std::string>& ports) const {
+    std::vector<std::pair<std::string, std::string>> found;
+    for (const std::string& port : fabric_ports_among(bgp_, settings, ports)) {
+        found.emplace_back(port, fmt::format("{} is a port of the fabric (bgpd has a BGP unnumbered neighbour there): "
+                                             "hosts would take it for a way out; exclude it, as in \"ports "
+                                             "swp1-48,!{}\", or make that neighbour a member of the machines' "
+                                             "peer-group {} when a machine peers there",
+                                             port, port, settings.machine_group));
+    }
+    for (const std::string& port : ports) {
+        auto link = host_.net.link(port);
+        if (!link || link->upper.empty()) continue;
+        found.emplace_back(
+            port, fmt::format("{} is a port of {}, which takes all its packets, so that no "
+                              "machine behind it would get an answer; use \"mode bridge\" with \"ports {}\", or "
+                              "exclude it, as in \"ports swp1-48,!{}\"",
+                              port, link->upper, link->upper, port));
+    }
+    return found;
 }
 
 Awaitable<Result<void>> Service::commit(const PortRecords& known, const PortRecords& wanted, const char* reason) {
@@ -198,6 +215,10 @@ void Service::run() {
         kernel_.links_changed();
         tick_.cancel();
     });
+    addresses_ = host_.net.observe_addresses([this](int link) {
+        kernel_.addresses_changed(link);
+        if (!std::exchange(addresses_changed_, true)) tick_.cancel();
+    });
     frr_ = host_.frr.observe([this](FrrDaemon daemon) {
         if (daemon == FrrDaemon::kZebra) on_frr();
     });
@@ -207,10 +228,13 @@ void Service::run() {
 Awaitable<void> Service::follow() {
     while (!stopping_) {
         bool at_once = links_changed_ && numbering_error_.empty();
-        tick_.expires_after(at_once ? std::chrono::seconds(0) : kCheckInterval);
-        boost::system::error_code ignored;
-        co_await tick_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+        tick_.expires_after(at_once ? std::chrono::milliseconds(0) : addresses_changed_ ? kSettle : kCheckInterval);
+        boost::system::error_code ended;
+        co_await tick_.async_wait(asio::redirect_error(asio::use_awaitable, ended));
         if (stopping_) break;
+        // Cancelled by an event: it and what belongs to it are looked at after kSettle.
+        if (ended && addresses_changed_ && !links_changed_) continue;
+        addresses_changed_ = false;
         if (std::exchange(links_changed_, false)) {
             co_await follow_links();
         } else {
@@ -244,6 +268,7 @@ Awaitable<void> Service::follow_links() {
 Awaitable<void> Service::stop(bool withdraw) {
     stopping_ = true;
     links_.reset();
+    addresses_.reset();
     frr_.reset();
     tick_.cancel();
     while (running_) {
@@ -292,6 +317,7 @@ void Service::on_frr() {
     }
     auto all = host_.frr.drift();
     if (!all.empty()) seen_drift_ = std::max(seen_drift_, all.back().time);
+    if (!host_.frr.status(FrrDaemon::kZebra).connected) kernel_.zebra_restarted();
     put_kernel_state();
     report_health();
 }

@@ -8,6 +8,8 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <boost/asio/steady_timer.hpp>
 
@@ -19,9 +21,11 @@
 
 namespace nett::ra {
 
-// How often addresses and routes are compared with what they should be. Links are followed by event; this is for what
-// other hands remove.
+// How often the aggregate's route is looked for, and what could not be done is tried again. Links and addresses are
+// followed by event.
 inline constexpr std::chrono::seconds kCheckInterval{3};
+// Events of one cause come together: 512 addresses within 20 ms. Also bounds what a flapping address costs.
+inline constexpr std::chrono::milliseconds kSettle{50};
 // How often bgpd is asked who else announces what, and the kernel whether it forwards: two runs of vtysh.
 inline constexpr std::chrono::seconds kSurveyInterval{30};
 // How long a farewell may take to reach zebra: a commit of 512 ports, on a busy switch CPU.
@@ -73,8 +77,8 @@ public:
     std::vector<PortStatus> ports() const;
     // Oldest first, at most kMaxDriftRecords.
     const std::deque<DriftRecord>& drift() const { return drift_; }
-    // Where bgpd has BGP unnumbered neighbours, as of the last look.
-    const std::set<std::string>& fabric_ports() const { return bgp_.fabric_ports; }
+    // bgpd's BGP unnumbered neighbours that are the fabric's, as of the last look.
+    std::vector<std::string> fabric_ports() const { return nett::ra::fabric_ports(bgp_, settings_); }
     const KernelFileReader& files() const { return files_; }
 
 private:
@@ -86,6 +90,8 @@ private:
     Awaitable<Result<void>> commit(const PortRecords& known, const PortRecords& wanted, const char* reason);
     Result<std::vector<std::string>> usable_ports(const Settings& settings, const PortRecords& known,
                                                   Cause cause) const;
+    std::vector<std::pair<std::string, std::string>> unfit_ports(const Settings& settings,
+                                                                 const std::vector<std::string>& ports) const;
     Awaitable<void> survey(std::optional<Prefix6> aggregate);
     void check_forwarding();
     Awaitable<void> say_farewell();
@@ -124,9 +130,11 @@ private:
     bool running_ = false;
     bool stopping_ = false;
     bool links_changed_ = false;
+    bool addresses_changed_ = false;
     asio::steady_timer idle_;  // wakes lock()
     asio::steady_timer tick_;  // wakes follow()
     Subscription links_;
+    Subscription addresses_;
     Subscription frr_;
 };
 

@@ -15,7 +15,12 @@ Awaitable<void> Service::survey(std::optional<Prefix6> aggregate) {
     BgpView view;
     auto summary = co_await host_.frr.show_json("show bgp summary");
     if (summary) {
-        if (auto peers = parse_peers(*summary)) view.fabric_ports = std::move(*peers);
+        if (auto peers = parse_peers(*summary)) view.neighbours = std::move(*peers);
+    }
+    if (!view.neighbours.empty()) {
+        // Without an answer they are in no group, which is the cautious side.
+        auto groups = co_await host_.frr.show_json("show bgp peer-group");
+        if (groups) static_cast<void>(parse_groups(*groups, view.neighbours));
     }
     if (summary && aggregate) {
         auto routes = co_await host_.frr.show_json(learned_command(*aggregate));
@@ -82,17 +87,26 @@ void Service::report_programming(std::size_t active) {
         programming.message = "zebra refuses the advertisements: " + zebra.error;
         programming.remedy = "see zebra's log";
     }
+    if (programming.state == HealthState::kOk && !kernel_.replaced().empty()) {
+        programming.state = HealthState::kDegraded;
+        programming.message = fmt::format(
+            "{}: its address was replaced by others, and zebra advertises the prefix with lifetimes of its own (30 "
+            "days)",
+            fmt::join(kernel_.replaced(), ", "));
+        programming.remedy =
+            "restart zebra; nett programs it again (with \"frr backend vtysh\" restart nettd after it)";
+    }
     host_.health.report(std::move(programming));
 }
 
 void Service::report_fabric() {
     HealthCondition fabric{"ra", "fabric", HealthScope::kInfo, HealthState::kOk, {}, {}, {}};
-    fabric.message = "no other switch announces this aggregate, no port is the fabric's";
+    fabric.message = "no other switch announces this aggregate, no port is the fabric's or a bridge's";
     std::vector<std::string> ports;
     for (const auto& [name, record] : records_) {
         if (record.active) ports.push_back(name);
     }
-    auto wrong = settings_.machine_bgp ? std::vector<std::string>() : fabric_ports_among(bgp_, ports);
+    auto wrong = unfit_ports(settings_, ports);
     auto found = settings_.aggregate ? overlaps(bgp_, *settings_.aggregate) : std::vector<std::string>();
     if (!found.empty()) {
         fabric.state = HealthState::kFailed;
@@ -100,9 +114,8 @@ void Service::report_fabric() {
         fabric.remedy = "change \"aggregate\" on one of the two switches";
     } else if (!wrong.empty()) {
         fabric.state = HealthState::kDegraded;
-        fabric.message = fmt::format("{}", fmt::join(wrong, ", ")) +
-                         " has a BGP unnumbered neighbour and is advertised as a port of machines";
-        fabric.remedy = fmt::format("exclude it: \"ports …,!{}\"", wrong[0]);
+        fabric.message = wrong[0].second;
+        fabric.remedy = fmt::format("exclude it: \"ports …,!{}\"", wrong[0].first);
     }
     host_.health.report(std::move(fabric));
 }

@@ -38,9 +38,11 @@ std::vector<ConfigCommand> config_commands() {
                 {{"range", "swp1-48,swp50 or Ethernet0-188 step 4"}}, {"range"}),
         command("port {name:word:@interfaces} prefix {prefix:prefix6}", "Gives a port a prefix of your choice",
                 {{"name", "The port"}, {"prefix", "A /64 that no other port has"}}, {"name"}),
-        command("machine-bgp",
-                "Machines peer with this switch on their ports: BGP unnumbered there is no sign of the fabric", {}, {},
-                "a port with a BGP unnumbered neighbour is refused"),
+        command("machine-peer-group {group:word}",
+                "BGP unnumbered neighbours of this peer-group of bgpd are machines; others are the fabric's",
+                {{"group", "The peer-group's name in frr.conf"}}, {}, kMachineGroup),
+        command("machine-bgp", "Every BGP unnumbered neighbour on a port is a machine, in whatever peer-group", {}, {},
+                "only those of machine-peer-group"),
         command("interval {seconds:int:1..1800}", "Longest time between two advertisements", {{"seconds", "Seconds"}},
                 {}, "10"),
         command("router-lifetime {seconds:int:1..9000}", "How long hosts keep this switch as default router",
@@ -66,6 +68,7 @@ std::vector<ConfigCommand> config_commands() {
 
 Settings settings_of(const ConfigNode& node) {
     Settings settings;
+    settings.machine_group = node.text("machine-peer-group", "group", kMachineGroup);
     settings.machine_bgp = node.has("machine-bgp");
     if (const ConfigEntry* entry = node.find("aggregate")) settings.aggregate = entry->prefix("prefix");
     for (const ConfigEntry* entry : node.all("ports")) settings.ranges.push_back(entry->arg("range"));

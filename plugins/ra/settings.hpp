@@ -15,12 +15,17 @@ namespace nett::ra {
 // SLAAC takes exactly this (RFC 4862 section 5.5.3 d with 64-bit interface identifiers).
 inline constexpr unsigned kPortPrefixLength = 64;
 
+// As in the snippets for frr.conf.
+inline constexpr const char* kMachineGroup = "MACHINES";
+
 // kL3Port: every port is a link of its own with a prefix of its own. kBridge: one interface, a bridge, a VLAN's SVI or
 // the gateway's NIC in an L2 plane, is the router of everything behind it and has one prefix.
 enum class Mode { kL3Port, kBridge };
 
 struct Settings {
-    bool machine_bgp = false;  // a BGP unnumbered neighbour on a port is a machine, and no sign of the fabric
+    // bgpd's peer-group whose BGP unnumbered neighbours are machines; every other neighbour is the fabric's.
+    std::string machine_group = kMachineGroup;
+    bool machine_bgp = false;  // every BGP unnumbered neighbour on a port is a machine, in whatever group
     Mode mode = Mode::kL3Port;
     bool withdraw_on_stop = false;
     std::optional<Prefix6> aggregate;

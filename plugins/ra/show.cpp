@@ -72,6 +72,33 @@ std::string_view module_text(const FrrDaemonStatus& zebra) {
     return zebra.hardened ? "hardened" : "stock, worked around";
 }
 
+// Machines that run peer with the switch on their ports, in a group by which nett tells them from the fabric.
+std::string machines_config(const Service& service) {
+    const std::string& group = service.settings().machine_group;
+    std::string text = fmt::format(
+        "!\n! Machines that run peer on their ports: nett takes this peer-group's neighbours for machines, every "
+        "other\n"
+        "! BGP unnumbered neighbour for the fabric's. They may announce production prefixes (put yours here), and get\n"
+        "! the default route.\n"
+        "ipv6 prefix-list NETT-PRODUCTION seq 5 permit 2001:db8:c0de::/48 ge 64\n"
+        "ipv6 prefix-list NETT-DEFAULT seq 5 permit ::/0\n"
+        "router bgp ASN\n"
+        " neighbor {0} peer-group\n"
+        " neighbor {0} remote-as external\n"
+        " neighbor {0} capability extended-nexthop\n",
+        group);
+    for (const PortStatus& port : service.ports())
+        text += fmt::format(" neighbor {} interface peer-group {}\n", port.name, group);
+    return text + fmt::format(
+                      " address-family ipv6 unicast\n"
+                      "  neighbor {0} activate\n"
+                      "  neighbor {0} default-originate\n"
+                      "  neighbor {0} prefix-list NETT-PRODUCTION in\n"
+                      "  neighbor {0} prefix-list NETT-DEFAULT out\n"
+                      " exit-address-family\nexit\n",
+                      group);
+}
+
 }  // namespace
 
 Output show_drift(const Service& service) {
@@ -88,8 +115,9 @@ Output show_drift(const Service& service) {
 }
 
 Output show_frr_config(const Service& service) {
+    const Settings& settings = service.settings();
     std::string text;
-    if (!service.settings().aggregate) {
+    if (!settings.aggregate) {
         text = "! no aggregate is configured: there is nothing to announce\n";
     } else {
         text = fmt::format(
@@ -100,11 +128,12 @@ Output show_frr_config(const Service& service) {
             "router bgp ASN\n"
             " address-family ipv6 unicast\n"
             "  redistribute kernel route-map NETT-AGGREGATE\n",
-            service.settings().aggregate->to_string());
+            settings.aggregate->to_string());
         for (const std::string& port : service.fabric_ports())
             text += fmt::format("  neighbor {} prefix-list NETT-AGGREGATE out\n", port);
         text += " exit-address-family\nexit\n";
     }
+    if (settings.mode == Mode::kL3Port) text += machines_config(service);
     return {json::object{{"config", text}}, {}, text};
 }
 

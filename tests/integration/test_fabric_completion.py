@@ -12,7 +12,7 @@ from tests.lab.fabric import TORS
 PREFIX = "2001:db8:c0de::1/128"
 NAME = "joiner"
 UUID = "aaaaaaaa-0000-4000-8000-00000000c0de"
-PORT = "tor-a/swp1"
+PORT, OTHER_PORT = "tor-a/swp1", "tor-b/swp1"
 # The agents' API, on the anycast address: the lab's hosts have no other.
 API = f"[{frr.META}]:8443"
 IDENTITY = "api certificate /etc/nett/api.crt\napi private-key /etc/nett/api.key\napi client-ca /etc/nett/api-ca.crt\n"
@@ -122,13 +122,15 @@ def test_show_ports_joins_what_the_switch_and_the_metadata_host_know(fabric_worl
 
 
 def register(world):
-    """The machine, whose state the fabric confirms, bound to its port."""
+    """The machine, whose state the fabric confirms, bound to its two ports. Once is enough."""
+    if NAME in [row["name"] for row in world.home.show("show machines")]:
+        return
     nett, caller = world.messages, world.api()
     profile = nett.Profile(tenant=story.TENANT, name="joins", confirm=nett.CONFIRM_BY_FABRIC)
-    prefix = row_of(world.agents["tor-a"], PORT)["prefix"]
+    bindings = [nett.PortBinding(port=port, prefix=row_of(world.agents[tor], port)["prefix"]) for tor, port in zip(TORS, (PORT, OTHER_PORT))]
     machine = nett.Machine(name=NAME, tenant=story.TENANT, uuid=UUID, artifact_set=story.ARTIFACT_SET, profile="joins",
                            production=nett.Production(mode=nett.PRODUCTION_MODE_STATIC, prefix=PREFIX),
-                           ports=[nett.PortBinding(port=PORT, prefix=prefix)])
+                           ports=bindings)
     try:
         caller.call("Inventory/PutProfile", nett.PutProfileRequest(profile=profile), nett.MutationReply)
         caller.call("Inventory/PutMachine", nett.PutMachineRequest(machine=machine, config=story.machine_config(NAME).encode()),
@@ -167,6 +169,34 @@ def test_a_machine_is_active_once_the_fabric_sees_its_production_prefix(fabric_w
     wait.until("the machine is missing in the fabric", lambda: fabric_of(home) == "absent", within=60)
     assert [event["fields"]["state"] for event in events(home, "machine.fabric", before)] == ["absent"]
     assert machine_of(home)["state"] == "active"
+
+
+def test_a_machine_behind_two_switches_is_there_while_one_link_carries_its_prefix(fabric_world, joined):
+    home = fabric_world.home
+    register(fabric_world)
+    wait.until("the machine is there", lambda: fabric_of(home) == "present", within=60)
+    speaker.accept_machine(fabric_world.fabric.frr["tor-b"], "swp1", PREFIX, 5)
+    joined.join("eth1")
+    try:
+        wait.until("tor-b reports it too", lambda: PREFIX in reported(home, "tor-b"), within=60)
+        assert row_of(home, PORT)["machine"] == row_of(home, OTHER_PORT)["machine"] == NAME
+        assert row_of(fabric_world.agents["tor-b"], OTHER_PORT)["announced"] == [PREFIX]
+        # Neighbours of the machines' peer-group: no ports of the fabric.
+        for tor in TORS:
+            assert fabric_world.agents[tor].health("ra", "fabric")["state"] == "ok"
+        before = latest(home)
+        joined.leave("eth0")
+        wait.until("tor-a no longer reports it", lambda: PREFIX not in reported(home, "tor-a"), within=60)
+        assert fabric_of(home) == "present" and not events(home, "machine.fabric", before)
+        joined.leave("eth1")
+        wait.until("the machine is missing", lambda: fabric_of(home) == "absent", within=60)
+        joined.join("eth1")
+        wait.until("one link is enough", lambda: fabric_of(home) == "present", within=60)
+    finally:
+        joined.leave("eth1")
+        speaker.forget_machine(fabric_world.fabric.frr["tor-b"], "swp1")
+        joined.join("eth0")
+    wait.until("tor-a reports it again", lambda: PREFIX in reported(home, "tor-a") and PREFIX not in reported(home, "tor-b"), within=60)
 
 
 def test_a_short_flap_is_no_event_and_a_withdrawal_is_one(fabric_world, joined):

@@ -36,12 +36,14 @@ router bgp {4200000700 + number}
  bgp router-id 0.0.7.{number}
  bgp graceful-restart-disable
  no bgp default ipv4-unicast
- neighbor eth0 interface remote-as external
- neighbor eth0 timers 1 3
- neighbor eth0 timers connect 1
- neighbor eth0 capability extended-nexthop
+ neighbor MACHINES peer-group
+ neighbor MACHINES remote-as external
+ neighbor MACHINES timers 1 3
+ neighbor MACHINES timers connect 1
+ neighbor MACHINES capability extended-nexthop
+ neighbor eth0 interface peer-group MACHINES
  address-family ipv6 unicast
-  neighbor eth0 activate
+  neighbor MACHINES activate
 {rest} exit-address-family
 !
 """
@@ -57,7 +59,6 @@ def gateway_config():
     """The metadata host's configuration and a switch's in one."""
     return agent.meta_config("gateway") + f"""plugin ra
  port eth0 prefix {PLANE}
- machine-bgp
 !
 """
 

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from tests.lab import netns, wait
+from tests.lab.build import SOURCE
 from tests.lab.switch import INTERVAL, Switch
 
 GOODBYE = 3 * INTERVAL  # deprecation: three intervals
@@ -55,6 +56,30 @@ def test_a_port_of_the_fabric_is_refused_at_commit(switch):
     assert "fab1 is a port of the fabric" in refused.stdout + refused.stderr
     assert switch.agent.nettsh("show running-config").stdout == before
     assert "fab1" not in [row["port"] for row in switch.agent.show("show ra")]
+
+
+def test_a_port_is_told_from_the_fabric_by_the_peer_group_of_its_neighbour(switch):
+    switch.add_port("swp9")
+    router = ("configure terminal", "router bgp")
+    try:
+        switch.frr.vtysh(*router, "neighbor swp9 interface peer-group FABRIC")
+        wait.until("the agent knows the neighbour", lambda: "neighbor swp9 prefix-list" in switch.agent.nettsh("show ra frr-config").stdout, within=45)
+        refused = switch.commit("plugin ra", "ports swp9", check=False)
+        said = refused.stdout + refused.stderr
+        assert "swp9 is a port of the fabric" in said and "peer-group MACHINES" in said
+        switch.frr.vtysh(*router, "no neighbor swp9 interface", "neighbor swp9 interface peer-group MACHINES")
+        wait.until("the agent knows it as a machine's", lambda: "neighbor swp9 prefix-list" not in switch.agent.nettsh("show ra frr-config").stdout,
+                   within=45)
+        switch.commit("plugin ra", "ports swp9")
+        assert "swp9" in [row["port"] for row in switch.agent.show("show ra")]
+        assert switch.agent.health("ra", "fabric")["state"] == "ok"
+        # Another name for the group, and it is the fabric's again: in force, so that it stays and is said.
+        switch.commit("plugin ra", "machine-peer-group SERVERS")
+        condition = switch.agent.wait_health("ra", "fabric", "degraded", within=5)
+        assert "swp9 is a port of the fabric" in condition["message"]
+    finally:
+        switch.frr.vtysh(*router, "no neighbor swp9 interface")
+        switch.remove_port("swp9")
 
 
 def test_an_aggregate_that_another_switch_announces_is_refused_at_commit(switch):
@@ -191,6 +216,23 @@ def test_what_the_kernel_lost_is_put_back_within_five_seconds_and_shown(switch):
     assert {(row["port"], row["where"]) for row in switch.drift()} >= {("swp2", "kernel"), ("", "kernel")}
 
 
+def test_a_replaced_address_is_named_and_right_again_after_a_restart_of_zebra(switch):
+    """The address is the same afterwards; zebra takes it for a second one, forgets that the prefix is configured, and shows nothing of it."""
+    netns.run("ip", "-n", switch.node.namespace, "address", "replace", "2001:db8:b000:2::1/64", "dev", "swp2")
+    condition = switch.agent.wait_health("ra", "programming", "degraded", within=5)
+    assert "swp2: its address was replaced by others" in condition["message"] and "restart zebra" in condition["remedy"]
+    assert ("swp2", "address 2001:db8:b000:2::1/64 replaced") in [(row["port"], row["difference"]) for row in switch.drift()]
+    switch.frr.kill("zebra")
+    switch.frr.start_daemon("zebra")
+    restarted = time.monotonic()
+    for number, host in enumerate(switch.hosts.values(), start=1):
+        host.wait_advertised("its own lifetimes", alive(number), within=10, since=restarted)
+    if switch.backend == "vtysh":  # which does not hear of so short an absence
+        switch.agent.stop()
+        switch.agent.start()
+    switch.agent.wait_health("ra", "programming", "ok", within=5)
+
+
 def test_a_port_that_leaves_is_deprecated_on_the_wire_and_then_silent(switch):
     host = switch.hosts["swp3"]
     host.wait_advertised("its prefix", alive(3), within=10)
@@ -272,6 +314,15 @@ def test_mode_bridge_has_one_prefix_for_all_machines_behind_it(switch):
         switch.commit("plugin ra", "mode bridge", "aggregate 2001:db8:b000:200::/64", "ports br0", f"interval {INTERVAL}")
         for port in ("swp1", "swp2"):
             switch.hosts[port].wait_advertised("the bridge's prefix", lambda entry: "2001:db8:b000:200::/64" in entry["prefixes"], within=10, since=joined)
+        answering = switch.node.start("answer", "/usr/bin/python3", "-m", "http.server", "--bind", "2001:db8:b000:200::1", "8080")
+        for port in ("swp1", "swp2"):
+            wait.until(f"the machine behind {port} is answered over TCP", lambda p=port: switch.hosts[p].node.run(
+                "/usr/bin/python3", "-c", "import socket; socket.create_connection(('2001:db8:b000:200::1', 8080), 3)", check=False).returncode == 0,
+                       within=15)
+        answering.kill()
+        # The bridge takes what arrives on its ports: an L3 port there would be none.
+        refused = switch.commit("plugin ra", "mode l3-port", "aggregate 2001:db8:b000::/56", "no ports br0", "ports swp1-3", check=False)
+        assert "swp1 is a port of br0" in refused.stdout + refused.stderr and '"ports br0"' in refused.stdout + refused.stderr
         refused = switch.commit("plugin ra", "ports swp1-3", check=False)
         assert "mode bridge advertises on one interface" in refused.stdout + refused.stderr
     finally:
@@ -282,6 +333,12 @@ def test_the_snippet_for_frr_names_the_aggregate_and_the_fabrics_interfaces(swit
     text = switch.agent.nettsh("show ra frr-config").stdout
     assert "ipv6 prefix-list NETT-AGGREGATE seq 5 permit 2001:db8:b000::/56" in text
     assert "neighbor fab1 prefix-list NETT-AGGREGATE out" in text
+    assert "neighbor swp1 interface peer-group MACHINES" in text
+    shipped = (SOURCE / "plugins/ra/frr.conf.snippet").read_text(encoding="utf-8")
+    for name, config in (("shown", text.replace("ASN", "4200000001")), ("shipped", shipped)):
+        switch.node.write(f"/etc/nett/{name}.conf", config)
+        done = switch.node.run("/usr/bin/vtysh", "-C", "-f", f"/etc/nett/{name}.conf", check=False)
+        assert done.returncode == 0 and "error" not in (done.stdout + done.stderr).lower(), done.stdout + done.stderr
 
 
 def test_a_switch_that_does_not_forward_says_so_with_the_remedy(switch):

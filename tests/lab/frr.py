@@ -14,6 +14,8 @@ _DAEMONS = ("mgmtd", "zebra", "staticd", "bgpd")
 _DAEMON_FOLDER = "/usr/lib/frr"
 # The daemons that the agent programs, with the northbound module listening on a Unix socket only.
 _GRPC_SOCKETS = {"zebra": "/run/frr/zebra-grpc.sock", "bgpd": "/run/frr/bgpd-grpc.sock"}
+# FRR's own module binds the wildcard address of the older protocol, and nothing else.
+STOCK_TARGETS = {"zebra": "127.0.0.1:50051", "bgpd": "127.0.0.1:50052"}
 
 
 def _common(name, number):
@@ -44,16 +46,25 @@ def _neighbors(interfaces):
 
 def tor_config(name, number, aggregate, fabric_interfaces):
     """A ToR announces exactly its aggregate, whose blackhole the agent puts into the kernel (hence `redistribute kernel`),
-    and takes exactly the anycast address. The ports' /64s stay where they are."""
+    and takes exactly the anycast address. The ports' /64s stay where they are. Machines that run peer on their ports, in a group
+    by which nett tells them from the fabric (MACHINES); speaker.accept_machine() makes one a member."""
     head, router = _common(name, number)
     return f"""{head}ipv6 prefix-list AGGREGATE seq 5 permit {aggregate}
 ipv6 prefix-list METADATA seq 5 permit {META}/128
+ipv6 prefix-list PRODUCTION seq 1000 deny any
 !
 route-map AGGREGATE permit 10
  match ipv6 address prefix-list AGGREGATE
 !
-{router}{_neighbors(fabric_interfaces)} address-family ipv6 unicast
+{router}{_neighbors(fabric_interfaces)} neighbor MACHINES peer-group
+ neighbor MACHINES remote-as external
+ neighbor MACHINES timers 1 3
+ neighbor MACHINES timers connect 1
+ neighbor MACHINES capability extended-nexthop
+ address-family ipv6 unicast
   redistribute kernel route-map AGGREGATE
+  neighbor MACHINES activate
+  neighbor MACHINES prefix-list PRODUCTION in
   neighbor FABRIC activate
   neighbor FABRIC prefix-list METADATA in
   neighbor FABRIC prefix-list AGGREGATE out
@@ -111,10 +122,12 @@ def with_bfd(config):
 class Frr:
     """FRR in one node."""
 
-    def __init__(self, node, config, bfd=False, grpc=True):
-        """Without `grpc` it is a stock FRR, as SONiC and Cumulus have it: no northbound module, only vtysh."""
+    def __init__(self, node, config, bfd=False, grpc=True, stock_module=None):
+        """Without `grpc` it is a stock FRR, as SONiC and Cumulus have it: no northbound module, only vtysh. `stock_module` is the
+        path of FRR's own module (tests/lab/setup/stock-module.sh), which listens on STOCK_TARGETS then."""
         self.node = node
-        self._sockets = _GRPC_SOCKETS if grpc else {}
+        self._sockets = _GRPC_SOCKETS if grpc and not stock_module else {}
+        self._stock_module = stock_module
         self._processes = {}
         self._daemons = (*_DAEMONS, "bfdd") if bfd else _DAEMONS
         config = with_bfd(config) if bfd else config
@@ -173,12 +186,24 @@ class Frr:
         peers = self.vtysh_json("show bgp ipv6 unicast summary").get("peers", {})
         return peers.get(interface, {}).get("state") == "Established"
 
+    def add_daemon(self, daemon):
+        """Starts one more, without configuration."""
+        self._daemons = (*self._daemons, daemon)
+        self._start_daemon(daemon)
+        self._wait_for(daemon)
+
+    def remove_daemon(self, daemon):
+        self._daemons = tuple(name for name in self._daemons if name != daemon)
+        self._processes.pop(daemon).stop()
+
     def _start_daemon(self, daemon):
         # A killed daemon leaves its sockets; it makes its vty socket anew itself, the gRPC library does not.
         module = []
         if daemon in self._sockets:
             self.node.path(self._sockets[daemon]).unlink(missing_ok=True)
             module = ["-M", f"grpc:unix:{self._sockets[daemon]}"]
+        if self._stock_module and daemon in STOCK_TARGETS:
+            module = ["-M", f"{self._stock_module}:{STOCK_TARGETS[daemon].rpartition(':')[2]}"]
         self.node.path(f"/run/frr/{daemon}.vty").unlink(missing_ok=True)
         self._processes[daemon] = self.node.start(daemon, f"{_DAEMON_FOLDER}/{daemon}", "-F", "datacenter", "--log", "stdout",
                                                   *module)

@@ -41,6 +41,15 @@ router bgp {_MACHINE_AS + server.port}
     def start(self):
         self.frr.start()
 
+    def join(self, nic):
+        """A session on one more NIC: a machine behind two switches."""
+        self.frr.vtysh("configure terminal", f"router bgp {_MACHINE_AS + self.server.port}", f"neighbor {nic} interface remote-as external",
+                       f"neighbor {nic} timers 1 3", f"neighbor {nic} timers connect 1", f"neighbor {nic} capability extended-nexthop",
+                       "address-family ipv6 unicast", f"neighbor {nic} activate")
+
+    def leave(self, nic):
+        self.frr.vtysh("configure terminal", f"router bgp {_MACHINE_AS + self.server.port}", f"no neighbor {nic} interface")
+
     def announce(self, yes):
         word = "" if yes else "no "
         self.frr.vtysh("configure terminal", f"router bgp {_MACHINE_AS + self.server.port}", "address-family ipv6 unicast",
@@ -50,9 +59,7 @@ router bgp {_MACHINE_AS + server.port}
 def accept_machine(tor_frr, port, prefix, number):
     """Lets a switch take exactly this prefix from the machine behind a port."""
     tor_frr.vtysh("configure terminal", f"ipv6 prefix-list PRODUCTION seq {number} permit {prefix}", "router bgp",
-                  f"neighbor {port} interface remote-as external", f"neighbor {port} timers 1 3", f"neighbor {port} timers connect 1",
-                  f"neighbor {port} capability extended-nexthop", "address-family ipv6 unicast", f"neighbor {port} activate",
-                  f"neighbor {port} prefix-list PRODUCTION in")
+                  f"neighbor {port} interface peer-group MACHINES")
 
 
 def forget_machine(tor_frr, port):

@@ -57,25 +57,32 @@ class Host:
 
 
 class Switch:
-    """`backend` "grpc" has FRR with the module, "vtysh" a stock FRR. Its nodes are called after it."""
+    """`backend` "grpc" has FRR with the module, "vtysh" a stock FRR, and with `stock_module` it is "grpc" with FRR's own. Its nodes are
+    called after it."""
 
-    def __init__(self, lab, build, backend, ports=3):
+    def __init__(self, lab, build, backend, ports=3, stock_module=None):
         self.lab = lab
         self.backend = backend
-        self.name = f"sw-{backend}"
+        self._stock = bool(stock_module)
+        kind = "stock" if stock_module else backend
+        self.name = f"sw-{kind}"
         self.node = lab.node(self.name)
-        self.peer_node = lab.node(f"peer-{backend}")
+        self.peer_node = lab.node(f"peer-{kind}")
         for node in (self.node, self.peer_node):
             netns.sysctl(node.namespace, "net/ipv6/conf/all/forwarding", 1)
         netns.connect(self.node.namespace, "fab1", self.peer_node.namespace, "fab1")
-        self.hosts = {f"swp{number}": Host(self, f"swp{number}", f"m{number}-{backend}") for number in range(1, ports + 1)}
-        self.frr = frr.Frr(self.node, _bgp_config(self.name, 0, AGGREGATE), grpc=backend == "grpc")
+        self.hosts = {f"swp{number}": Host(self, f"swp{number}", f"m{number}-{kind}") for number in range(1, ports + 1)}
+        # FRR's own module refuses what mgmtd commits while zebra has interfaces over gRPC that mgmtd does not know.
+        known = "".join(f"interface {port}\n description to a machine\nexit\n!\n" for port in self.hosts) if stock_module else ""
+        self.frr = frr.Frr(self.node, _bgp_config(self.name, 0, AGGREGATE) + known, grpc=backend == "grpc",
+                           stock_module=stock_module)
         self.peer = frr.Frr(self.peer_node, _bgp_config(self.peer_node.name, 1, "2001:db8:b000:100::/56"))
         self.agent = Agent(self.node, build, self.config())
 
     def config(self, *lines, ports="swp1-3", aggregate=AGGREGATE, interval=INTERVAL):
         plugin = "".join(f" {line}\n" for line in (f"aggregate {aggregate}", f"ports {ports}", f"interval {interval}", *lines))
-        return f"hostname {self.name}\nfrr backend {self.backend}\n!\nplugin ra\n{plugin}!\n"
+        targets = "".join(f"frr {daemon} target {target}\n" for daemon, target in frr.STOCK_TARGETS.items()) if self._stock else ""
+        return f"hostname {self.name}\nfrr backend {self.backend}\n{targets}!\nplugin ra\n{plugin}!\n"
 
     def start(self):
         self.frr.start()
@@ -86,6 +93,13 @@ class Switch:
     def wait_ready(self, within=20):
         wait.until(f"every port of {self.name} advertises", lambda: all(row["state"] == "advertising" for row in self.agent.show("show ra")),
                    within, every=0.2)
+
+    def add_port(self, name):
+        """One more port, with nobody behind it; for as long as a test needs it."""
+        netns.connect(self.node.namespace, name, self.peer_node.namespace, f"far-{name}")
+
+    def remove_port(self, name):
+        netns.run("ip", "-n", self.node.namespace, "link", "del", name)
 
     def commit(self, *lines, check=True):
         """Configuration commands, committed from the shell."""

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 #include "agent/frr/backend.hpp"
@@ -31,7 +33,76 @@ TEST_F(GrpcBackendTest, ReadsOneNamedNode) {
         R"({"frr-interface:lib":{"interface":[{"name":"swp1","frr-zebra:zebra":{"ipv6-router-advertisements":{
         "send-advertisements":true,"default-lifetime":30}}}]}})");
     EXPECT_TRUE(backend_->read_ra().value().at("swp1").send);
-    EXPECT_EQ(Calls{"get /frr-interface:lib"}, server_.calls());
+    EXPECT_EQ((Calls{"state /frr-backend:clients", "get /frr-interface:lib"}), server_.calls());
+}
+
+class GrpcBackendReading : public GrpcBackendTest {
+protected:
+    void SetUp() override {
+        server_.answer_state(R"({"running-config-version":"1"})");
+        server_.answer_get(advertising("swp1"));
+        ASSERT_TRUE(backend_->probe_hardened());
+        ASSERT_TRUE(backend_->read_ra());
+        server_.forget_calls();
+    }
+    static std::string advertising(const std::string& port) {
+        return R"({"frr-interface:lib":{"interface":[{"name":")" + port +
+               R"(","frr-zebra:zebra":{"ipv6-router-advertisements":{"send-advertisements":true}}}]}})";
+    }
+    std::string ports() {
+        std::string names;
+        auto table = backend_->read_ra();
+        if (!table) return table.error().to_string();
+        for (const auto& [name, actual] : *table) names += name;
+        return names;
+    }
+    const Calls counters_{"state /frr-backend:clients"};
+    const Calls both_{"state /frr-backend:clients", "get /frr-interface:lib"};
+};
+
+TEST_F(GrpcBackendReading, IsCheapWhileNothingHasBeenCommitted) {
+    EXPECT_EQ("swp1", ports());
+    EXPECT_EQ(counters_, server_.calls());
+}
+
+TEST_F(GrpcBackendReading, SeesWhatOthersCommitted) {
+    server_.answer_state(R"({"running-config-version":"2"})");
+    server_.answer_get(advertising("swp2"));
+    EXPECT_EQ("swp2", ports());
+    EXPECT_EQ(both_, server_.calls());
+}
+
+TEST_F(GrpcBackendReading, LooksAgainAfterItsOwnCommit) {
+    RaChange change;
+    change.clear = {"swp1"};
+    ASSERT_TRUE(backend_->apply_ra(change));
+    server_.forget_calls();
+    EXPECT_EQ("swp1", ports());
+    EXPECT_EQ(both_, server_.calls());
+}
+
+TEST_F(GrpcBackendReading, LooksAgainAfterARestart) {
+    server_.stop();
+    server_.answer_get("");
+    server_.start();
+    auto end = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+    while (!backend_->read_ra() && std::chrono::steady_clock::now() < end) {
+    }
+    EXPECT_EQ("", ports());
+}
+
+TEST_F(GrpcBackendReading, LooksInAnyCaseOnceInAWhile) {
+    for (int i = 0; i < 30; ++i) EXPECT_EQ("swp1", ports());
+    auto calls = server_.calls();
+    EXPECT_EQ(1, std::count(calls.begin(), calls.end(), "get /frr-interface:lib"));
+}
+
+TEST_F(GrpcBackendReading, ReadsEverythingOfADaemonThatDoesNotCount) {
+    server_.answer_state("");
+    EXPECT_EQ("swp1", ports());
+    EXPECT_EQ("swp1", ports());
+    EXPECT_EQ((Calls{"state /frr-backend:clients", "get /frr-interface:lib", "get /frr-interface:lib"}),
+              server_.calls());
 }
 
 TEST_F(GrpcBackendTest, ANodeThatDoesNotExistIsEmpty) {

@@ -43,9 +43,18 @@ public:
         std::lock_guard lock(mutex_);
         return calls_;
     }
+    void forget_calls() {
+        std::lock_guard lock(mutex_);
+        calls_.clear();
+    }
     void answer_get(std::string json) {
         std::lock_guard lock(mutex_);
         json_ = std::move(json);
+    }
+    // What the daemon says that changes are counted as; "" as one that does not count.
+    void answer_state(std::string json) {
+        std::lock_guard lock(mutex_);
+        state_ = std::move(json);
     }
     void answer_commit(grpc::Status status) {
         std::lock_guard lock(mutex_);
@@ -66,10 +75,12 @@ private:
     grpc::Status Get(grpc::ServerContext*, const frr::GetRequest* request,
                      grpc::ServerWriter<frr::GetResponse>* writer) override {
         std::lock_guard lock(mutex_);
-        for (const std::string& path : request->path()) calls_.push_back("get " + path);
-        if (json_.empty()) return {grpc::StatusCode::INVALID_ARGUMENT, "Data path not found"};
+        bool state = request->type() == frr::GetRequest::STATE;
+        for (const std::string& path : request->path()) calls_.push_back((state ? "state " : "get ") + path);
+        const std::string& json = state ? state_ : json_;
+        if (json.empty()) return {grpc::StatusCode::INVALID_ARGUMENT, "Data path not found"};
         frr::GetResponse response;
-        response.mutable_data()->set_data(json_);
+        response.mutable_data()->set_data(json);
         writer->Write(response);
         return grpc::Status::OK;
     }
@@ -109,6 +120,7 @@ private:
     std::mutex mutex_;
     std::vector<std::string> calls_;
     std::string json_;
+    std::string state_;
     std::string version_ = "10.3+nett1";
     grpc::Status commit_ = grpc::Status::OK;
 };

@@ -20,9 +20,29 @@ BgpView view() {
     return {parse_peers(kSummary).value(), parse_learned(kRoutes).value()};
 }
 
+// Of FRR 10.3, shortened.
+constexpr std::string_view kGroups = R"({
+"FABRIC":{"type":"external","members":{"fab1":{"status":"Established"}}},
+"MACHINES":{"type":"external","members":{"fab2":{"status":"Active"},"fe80::5":{"status":"Idle"}}},
+"EMPTY":{"type":"internal"}})";
+
+using Ports = std::vector<std::string>;
+
 TEST(RaBgpView, KnowsTheFabricsPorts) {
-    EXPECT_EQ((std::set<std::string>{"fab1", "fab2"}), view().fabric_ports);
-    EXPECT_EQ(std::vector<std::string>{"fab1"}, fabric_ports_among(view(), {"swp1", "fab1"}));
+    Settings settings;
+    EXPECT_EQ((Ports{"fab1", "fab2"}), fabric_ports(view(), settings));
+    EXPECT_EQ(Ports{"fab1"}, fabric_ports_among(view(), settings, {"swp1", "fab1"}));
+    settings.machine_bgp = true;
+    EXPECT_TRUE(fabric_ports_among(view(), settings, {"swp1", "fab1"}).empty());
+}
+
+TEST(RaBgpView, NeighboursOfTheMachinesGroupAreMachines) {
+    BgpView seen = view();
+    ASSERT_TRUE(parse_groups(kGroups, seen.neighbours));
+    Settings settings;
+    EXPECT_EQ(Ports{"fab1"}, fabric_ports(seen, settings));
+    settings.machine_group = "FABRIC";
+    EXPECT_EQ(Ports{"fab2"}, fabric_ports(seen, settings));
 }
 
 TEST(RaBgpView, LeavesOwnRoutesOut) {
@@ -52,6 +72,9 @@ TEST(RaBgpView, AsksForEverythingOfTheSite) {
 TEST(RaBgpView, SaysWhatItDoesNotUnderstand) {
     EXPECT_TRUE(parse_peers("{}").value().empty());
     EXPECT_TRUE(parse_learned("{}").value().empty());
+    BgpView seen = view();
+    EXPECT_FALSE(parse_groups("% BGP instance not found", seen.neighbours));
+    EXPECT_TRUE(parse_groups("{}", seen.neighbours));
     EXPECT_FALSE(parse_peers("% BGP instance not found"));
     EXPECT_FALSE(parse_learned(R"({"routes":{"nonsense":[{"peerId":"fe80::1"}]}})"));
 }

@@ -77,6 +77,7 @@ protected:
     std::map<std::string, std::string> files_;  // below /proc
     asio::io_context loop_;
     ManualClock clock_;
+    std::vector<std::string> journal_;
     test::FakeEvents events_;
     test::FakeHealth health_;
     test::MemoryStore store_;
@@ -251,12 +252,48 @@ TEST_F(RaService, RepairsAndTellsOfDriftInTheKernel) {
     frr_.sync(FrrDaemon::kZebra);
     net_.on_link["swp1"].clear();
     net_.blackholes.clear();
+    net_.tell_addresses(net_.link("swp1")->index);
     frr_.tell(FrrDaemon::kZebra);
     EXPECT_TRUE(net_.has("swp1", "2001:db8:b000:1::1/64"));
     EXPECT_EQ(1u, net_.blackholes.size());
     ASSERT_EQ(2u, service_->drift().size());
     EXPECT_EQ("kernel", service_->drift()[0].where);
-    EXPECT_EQ("address 2001:db8:b000:1::1/64 missing or changed", service_->drift()[0].difference);
+    EXPECT_EQ("address 2001:db8:b000:1::1/64 missing", service_->drift()[0].difference);
+}
+
+TEST_F(RaService, AReplacedAddressIsNamedUntilZebraHasReadItAnew) {
+    start();
+    frr_.sync(FrrDaemon::kZebra);
+    net_.on_link["swp1"].at(0).replaced = true;
+    net_.journal = &journal_;
+    net_.tell_addresses(net_.link("swp1")->index);
+    frr_.tell(FrrDaemon::kZebra);
+    EXPECT_TRUE(journal_.empty());
+    EXPECT_EQ(HealthState::kDegraded, health_.state("ra", "programming"));
+    ASSERT_EQ(1u, service_->drift().size());
+    EXPECT_EQ("address 2001:db8:b000:1::1/64 replaced", service_->drift()[0].difference);
+    frr_.zebra.connected = frr_.zebra.in_sync = false;
+    frr_.tell(FrrDaemon::kZebra);
+    frr_.sync(FrrDaemon::kZebra);
+    EXPECT_EQ(HealthState::kOk, health_.state("ra", "programming"));
+    EXPECT_EQ(1u, service_->drift().size());
+}
+
+TEST_F(RaService, OnlyPortsWhoseAddressesChangedAreLookedAt) {
+    start();
+    frr_.sync(FrrDaemon::kZebra);
+    net_.address_reads = 0;
+    frr_.tell(FrrDaemon::kZebra);
+    EXPECT_EQ(0, net_.address_reads);
+    net_.tell_addresses(net_.link("swp2")->index);
+    frr_.tell(FrrDaemon::kZebra);
+    EXPECT_EQ(1, net_.address_reads);
+    net_.tell_addresses(0);  // events were lost
+    frr_.tell(FrrDaemon::kZebra);
+    EXPECT_EQ(3, net_.address_reads);
+    clock_.advance(kFullLook);
+    frr_.tell(FrrDaemon::kZebra);
+    EXPECT_EQ(5, net_.address_reads);
 }
 
 TEST_F(RaService, WhatTheKernelDropsWithALinkIsNoDrift) {
@@ -299,6 +336,41 @@ TEST_F(RaService, RefusesAFabricPort) {
     EXPECT_TRUE(frr_.ra.empty());
     EXPECT_TRUE(store_.list(kPortKind).value().empty());
     start(" aggregate 2001:db8:b000::/56\n ports swp1-9,!swp2\n");
+}
+
+TEST_F(RaService, APortWhoseNeighbourIsInTheMachinesGroupIsNoFabricPort) {
+    frr_.shows["show bgp summary"] = kSummary;
+    frr_.shows["show bgp peer-group"] = R"({"MACHINES":{"members":{"swp2":{}}}})";
+    start();
+    EXPECT_EQ(2u, declared().size());
+    EXPECT_EQ(HealthState::kOk, health_.state("ra", "fabric"));
+}
+
+TEST_F(RaService, RefusesAPortOfABridge) {
+    net_.existing.at(2).upper = "br0";
+    service_ = std::make_unique<Service>(host_);
+    auto result = apply(kConfig);
+    ASSERT_FALSE(result);
+    EXPECT_NE(std::string::npos, result.error().message.find("swp2 is a port of br0")) << result.error().message;
+    EXPECT_NE(std::string::npos, result.error().message.find("\"mode bridge\" with \"ports br0\""));
+}
+
+TEST_F(RaService, ALinkThatAppearsInABridgeIsLeftAlone) {
+    start();
+    net_.existing.push_back({9, "swp3", true, true, "02:00:00:00:00:09", "br0"});
+    net_.add_link("other");
+    turn();
+    EXPECT_EQ(2u, declared().size());
+}
+
+TEST_F(RaService, APortThatIsPutIntoABridgeLaterStaysAndIsAHealthCondition) {
+    start();
+    frr_.sync(FrrDaemon::kZebra);
+    net_.existing.at(2).upper = "br0";
+    net_.add_link("other");
+    turn();
+    EXPECT_EQ(2u, declared().size());
+    EXPECT_EQ(HealthState::kDegraded, health_.state("ra", "fabric"));
 }
 
 TEST_F(RaService, APortThatMachinesPeerOnIsNoFabricPort) {
