@@ -100,9 +100,8 @@ void add_artifact_commands(CLI::App& application, Invocation& invocation) {
         "Kernel arguments that belong to the set, without talos.platform and talos.config; default: the "
         "Image Factory's");
     command->add_option("--schematic", spec->schematic, "Image Factory schematic id; default: the URL's");
-    command->add_option(
-        "--extension-layers", spec->layers_file,
-        "The initramfs' own extensions.yaml, as YAML or JSON; an Image Factory initramfs always has one");
+    command->add_option("--extension-layers", spec->layers_file,
+                        "The initramfs' own extensions.yaml, as YAML or JSON; default: what is found inside");
     command->callback([&invocation, spec] {
         const bool files = !spec->kernel.empty() && !spec->initramfs.empty();
         if (spec->url.empty() && !files) throw CLI::RequiredError("--url, or --kernel and --initramfs");

@@ -4,6 +4,7 @@
 
 #include "agent/sdk/strings.hpp"
 #include "builder/fetch.hpp"
+#include "builder/initramfs.hpp"
 #include "builder/talos_layout.hpp"
 #include "builder/values.hpp"
 
@@ -77,6 +78,19 @@ Result<LocalFile> obtain(const ArtifactSpec& spec, const std::string& place, con
     return fail(Error{Code::kDataLoss, fmt::format("has SHA-256 {}, not {}", file->sha256, sha256), path});
 }
 
+// The initramfs' own layers, from the operator's file or from inside. JSON; empty: it has none.
+Result<std::string> layers_of(const ArtifactSpec& spec, const LocalFile& initramfs) {
+    const bool given = !spec.layers_file.empty();
+    const auto text = given ? read_file(spec.layers_file, kMaxLayersBytes) : extensions_of_initramfs(initramfs.path);
+    if (!text) return fail(text.error());
+    if (text->empty() && !given) return std::string();
+    auto layers = parse_extension_layers(*text);
+    if (!layers) {
+        return fail(std::move(layers.error()).in(given ? spec.layers_file : initramfs.path + ", extensions.yaml"));
+    }
+    return layers;
+}
+
 Result<void> check_spec(const ArtifactSpec& spec) {
     NETT_TRY(check_name(spec.name));
     if (spec.kernel.empty() || spec.initramfs.empty()) {
@@ -128,13 +142,9 @@ Result<ArtifactImport> prepare_import(const ArtifactSpec& wanted) {
     set.set_command_line(std::string(trim(spec.command_line)));
     set.set_kernel(result.files[0].name);
     set.set_initramfs(result.files[1].name);
-    if (!spec.layers_file.empty()) {
-        const auto text = read_file(spec.layers_file, kMaxLayersBytes);
-        if (!text) return fail(text.error());
-        auto layers = parse_extension_layers(*text);
-        if (!layers) return fail(std::move(layers.error()).in(spec.layers_file));
-        set.set_extension_layers(std::move(*layers));
-    }
+    auto layers = layers_of(spec, result.files[1]);
+    if (!layers) return fail(std::move(layers.error()));
+    set.set_extension_layers(std::move(*layers));
     result.request.set_reason(spec.reason);
     return result;
 }

@@ -23,7 +23,7 @@ struct ArtifactSpec {
     std::string initramfs_sha256;
     bool without_checksum = false;  // https alone vouches for what a URL gives
     std::string command_line;       // empty: the Image Factory's
-    std::string layers_file;        // the initramfs' extensions.yaml; empty: none
+    std::string layers_file;        // the initramfs' extensions.yaml; empty: what is inside
     std::string cache;              // where downloads are kept; empty: default_cache()
     std::string ca_file;            // of the download's server; empty: the system's
     std::string reason;
