@@ -30,6 +30,14 @@ public:
     HeldSignals& operator=(const HeldSignals&) = delete;
     ~HeldSignals() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
 
+    // Whether one has come while no tool was there to end by it.
+    bool any() const {
+        sigset_t pending;
+        ::sigpending(&pending);
+        return sigismember(&pending, SIGINT) == 1 || sigismember(&pending, SIGTERM) == 1 ||
+               sigismember(&pending, SIGHUP) == 1;
+    }
+
 private:
     sigset_t before_{};
 };
@@ -179,6 +187,7 @@ Result<ImageReport> make_images(const ImageRequest& request) {
     Outputs outputs;
     if (auto good = stage_media(request, *contents, outputs); !good) return fail(std::move(good.error()));
     if (!request.efi_folder.empty()) NETT_TRY(stage_efi(request.efi_folder, contents->esp, outputs));
+    if (held.any()) return fail(Code::kAborted, "interrupted: nothing was written");
     auto published = outputs.publish();
     if (!published) return fail(std::move(published.error()));
     ImageReport report;

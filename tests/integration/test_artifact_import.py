@@ -9,8 +9,7 @@ import subprocess
 
 import pytest
 
-from tests.lab import wait
-from tests.lab.boot_site import setup
+from tests.lab import boot_site, wait
 from tests.lab.loopback import LoopbackAgent
 from tests.lab.process import Process
 from tests.lab.standalone import free_port
@@ -158,7 +157,7 @@ def test_the_layers_of_an_initramfs_are_found_inside(agent, mirror, tmp_path):
     """Those of the lab's initramfs, which is xz as Talos' is. Without them a machine's config would hide its extensions."""
     kernel = tmp_path / "vmlinuz"
     kernel.write_bytes(b"kernel")
-    imported(agent, mirror, "layers", "--kernel", kernel, "--initramfs", setup("initramfs.sh"), "--version", "v1", "--command-line", "quiet")
+    imported(agent, mirror, "layers", "--kernel", kernel, "--initramfs", boot_site.setup("initramfs.sh"), "--version", "v1", "--command-line", "quiet")
     layers = json.loads(agent.records("artifact-set")["layers"]["extension_layers"])
     assert [(layer["image"], layer["metadata"]["name"]) for layer in layers] == [("schematic.sqsh", "schematic")]
 
