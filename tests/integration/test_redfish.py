@@ -48,6 +48,12 @@ def test_a_job_inserts_overrides_powers_on_waits_for_the_boot_and_cleans_up(worl
     assert IMAGE in str(system)
     assert ask_for_boot(world, "bare-1").status == 200
     wait_state(world, job, "DONE")
+    # The boot that ended the job, and the machine's change of state, have one id.
+    events = world.home.show("show events")
+    ids = {event["fields"].get("boot_id") for event in events if event["type"] in ("machine.boot", "machine.state") and event["subject"] == "bare-1"}
+    ids |= {event["fields"].get("boot_id") for event in events if event["type"] == "job.step" and event["subject"] == job
+            and event["fields"]["step"] == "DONE"}
+    assert ids == {world.home.show("show machine bare-1")["last_boot_id"]}
     assert [entry["body"]["ResetType"] for entry in bmc.requests("POST", "bare-1/Actions/ComputerSystem.Reset")] == ["On"]
     assert world.home.show("show machine bare-1")["state"] == "provisioning"
 

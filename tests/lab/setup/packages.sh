@@ -22,6 +22,7 @@ package_list() {
 		git                       # versions come from the clone
 		meson                     # the build system
 		ninja-build
+		python3                   # writes nett.conf(5) from the commands
 		g++
 		pkg-config
 		ccache                    # a rerun of the checks compiles little
