@@ -171,7 +171,8 @@ def test_an_upgrade_loses_nothing(root, debs):
 
 
 def test_a_purge_leaves_nothing(root, debs):
-    """The user nett stays, as Debian's system users do: files of the administrator may belong to it."""
+    """But what is the administrator's: keys and certificates that were put into /etc/nett. The user nett stays too, as Debian's system
+    users do, because such files may belong to it."""
     nett = [deb.name.split("_")[0] for deb in (debs / "nett").glob("*.deb")]
     needed = run(ROOT_SH, "run", root.folder, "--bind", f"{debs}:/debs", "apt-get", "-s", "install", *names_of(debs, "nett"), *names_of(debs, "frr"), "iproute2", "python3")
     ready = {deb.name.split("_")[0] for deb in (debs / "frr").glob("*.deb")}
@@ -186,7 +187,8 @@ def test_a_purge_leaves_nothing(root, debs):
     removed = root.files() - before
     assert {path for path in removed if path.startswith(("/etc/nett/", "/var/lib/nett/"))} >= {"/etc/nett/nett.conf", "/var/lib/nett/state.db"}
     root.run("dpkg", "--purge", *nett)
-    assert root.files() == before
+    assert root.files() - before == {"/etc/nett", *(f"/etc/nett/{name}" for name in ("server.pem", "server.key", "root.pem"))}
+    assert not before - root.files()
     assert "nett" not in root.run("dpkg-query", "-W", "-f", "${Package}\n").split()
 
 
