@@ -1,7 +1,7 @@
 // TransactionApplier and ChangeLog: what a transaction does to the tables.
 #include <chrono>
 
-#include "agent/core/store/writer.hpp"
+#include "agent/core/store/tables.hpp"
 
 namespace nett {
 
@@ -94,6 +94,7 @@ ChangeLog::ChangeLog(SQLite::Database& database)
           database,
           "INSERT INTO change (revision, time, kind, key, value, actor, reason, size) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"),
       drop_oldest_(database, "DELETE FROM change WHERE id = (SELECT min(id) FROM change) RETURNING revision, size"),
+      drop_all_(database, "DELETE FROM change"),
       set_compacted_(database, "UPDATE meta SET value = ? WHERE name = 'compacted'"),
       count_(database, "SELECT count(*), coalesce(sum(size), 0) FROM change") {
     recount();
@@ -133,9 +134,19 @@ void ChangeLog::trim() {
         bytes_ -= column_integer(drop_oldest_, 1);
         --length_;
     }
-    if (compacted == 0) return;
+    if (compacted != 0) set_compacted(compacted);
+}
+
+void ChangeLog::restart(Revision revision) {
+    drop_all_.exec();
+    drop_all_.reset();
+    set_compacted(revision);
+    recount();
+}
+
+void ChangeLog::set_compacted(Revision revision) {
     const StatementScope scope(set_compacted_);
-    bind_integer(set_compacted_, 1, compacted);
+    bind_integer(set_compacted_, 1, revision);
     set_compacted_.exec();
 }
 

@@ -52,7 +52,8 @@ ReadConnection::ReadConnection(const std::string& path)
       count_(*database_, "SELECT count(*) FROM index_entry WHERE kind = ? AND name = ? AND value >= ? AND value < ?"),
       changes_(*database_,
                "SELECT revision, kind, key, value, actor, reason FROM change WHERE revision > ? ORDER BY revision, id"),
-      meta_(*database_, "SELECT value FROM meta WHERE name = ?") {}
+      meta_(*database_, "SELECT value FROM meta WHERE name = ?"),
+      indexes_of_(*database_, "SELECT name, value FROM index_entry WHERE kind = ? AND key = ?") {}
 
 std::optional<Record> ReadConnection::get(std::string_view kind, std::string_view key) {
     const StatementScope scope(get_);
@@ -123,6 +124,37 @@ std::uint64_t ReadConnection::meta(std::string_view name) {
     const StatementScope scope(meta_);
     bind_text(meta_, 1, name);
     return meta_.executeStep() ? column_integer(meta_, 0) : 0;
+}
+
+// Rare, so not prepared.
+ReplicaState ReadConnection::replica_state() {
+    SQLite::Statement count(*database_, "SELECT count(*) FROM record WHERE " + shared_kinds_sql());
+    count.executeStep();
+    return {meta("cluster"), meta("instance"), meta("revision"), column_integer(count, 0)};
+}
+
+std::vector<IndexEntry> ReadConnection::indexes_of(std::string_view kind, std::string_view key) {
+    const StatementScope scope(indexes_of_);
+    bind_text(indexes_of_, 1, kind);
+    bind_text(indexes_of_, 2, key);
+    std::vector<IndexEntry> entries;
+    while (indexes_of_.executeStep()) entries.push_back({column_text(indexes_of_, 0), column_text(indexes_of_, 1)});
+    return entries;
+}
+
+std::vector<ReplicaPut> ReadConnection::shared_records(std::string_view kind, std::string_view key, std::size_t limit) {
+    SQLite::Statement query(*database_, "SELECT kind, key, value, revision FROM record WHERE " + shared_kinds_sql() +
+                                            " AND (kind, key) > (?, ?) ORDER BY kind, key LIMIT ?");
+    bind_text(query, 1, kind);
+    bind_text(query, 2, key);
+    bind_integer(query, 3, as_limit(limit));
+    std::vector<ReplicaPut> records;
+    while (query.executeStep()) {
+        records.push_back(
+            {column_text(query, 0), column_text(query, 1), column_text(query, 2), column_integer(query, 3), {}});
+        records.back().indexes = indexes_of(records.back().kind, records.back().key);
+    }
+    return records;
 }
 
 ReaderPool::ReaderPool(std::string path) : path_(std::move(path)) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "agent/core/store/connection.hpp"
+#include "agent/core/store/replica.hpp"
 
 namespace nett {
 
@@ -34,6 +35,9 @@ public:
     std::uint64_t count(const IndexRange& range);
     std::vector<Change> changes(Revision since, std::size_t limit);
     std::uint64_t meta(std::string_view name);
+    ReplicaState replica_state();
+    std::vector<IndexEntry> indexes_of(std::string_view kind, std::string_view key);
+    std::vector<ReplicaPut> shared_records(std::string_view kind, std::string_view key, std::size_t limit);
 
 private:
     std::unique_ptr<SQLite::Database> database_;
@@ -44,6 +48,7 @@ private:
     SQLite::Statement count_;
     SQLite::Statement changes_;
     SQLite::Statement meta_;
+    SQLite::Statement indexes_of_;
 };
 
 // Thread-safe.

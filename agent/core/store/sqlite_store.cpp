@@ -56,7 +56,15 @@ Result<void> check_put(const Transaction::Put& put) {
     return {};
 }
 
-// What is wrong with it whatever the state.
+// A name of the file's own, for as long as it lives: servers that share their state are told apart by it.
+void make_instance(SQLite::Database& database) {
+    database.exec(
+        "INSERT INTO meta (name, value) SELECT 'instance', (random() & 0x7fffffffffffffff) | 1"
+        " WHERE NOT EXISTS (SELECT 1 FROM meta WHERE name = 'instance')");
+}
+
+}  // namespace
+
 Result<void> check_transaction(const Transaction& transaction) {
     if (transaction.compares.size() + transaction.puts.size() + transaction.deletes.size() > kMaxRecordsPerCommit) {
         return fail(Code::kInvalidArgument, "a transaction has at most {} parts", kMaxRecordsPerCommit);
@@ -73,8 +81,6 @@ Result<void> check_transaction(const Transaction& transaction) {
     for (const auto& deletion : transaction.deletes) NETT_TRY(touch(deletion.kind, deletion.key));
     return {};
 }
-
-}  // namespace
 
 SqliteStore::SqliteStore()
     : revision_(std::make_shared<std::atomic<Revision>>(0)), watchers_(std::make_shared<WatchHub>()) {}
@@ -96,6 +102,7 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::open(std::string path, asio::a
         NETT_TRY(migrate(*database, path, state_migrations()));
         configure_connection(*database, ConnectionRole::kWriter, options);
         NETT_TRY(check_integrity(*database, path));
+        make_instance(*database);
         store->readers_ = std::make_unique<ReaderPool>(path);
         auto revision =
             store->readers_->with([](ReadConnection& reader) -> Result<Revision> { return reader.meta("revision"); });
@@ -152,19 +159,74 @@ Result<std::vector<Change>> SqliteStore::changes(Revision since, std::size_t lim
     });
 }
 
+template <typename Work>
+Awaitable<Result<Revision>> SqliteStore::submit(Work work) {
+    auto executor = co_await asio::this_coro::executor;
+    auto initiation = [this, &work, &executor](auto handler) {
+        writer_->submit(std::move(work), executor, std::move(handler));
+    };
+    co_return co_await asio::async_initiate<const asio::use_awaitable_t<>, void(Result<Revision>)>(initiation,
+                                                                                                   asio::use_awaitable);
+}
+
 Awaitable<Result<Revision>> SqliteStore::commit(Transaction transaction) {
     NETT_CO_TRY(check_transaction(transaction));
     const auto began = std::chrono::steady_clock::now();
-    auto executor = co_await asio::this_coro::executor;
-    auto initiation = [this, &transaction, &executor](auto handler) {
-        writer_->submit(std::move(transaction), executor, std::move(handler));
-    };
-    auto committed = co_await asio::async_initiate<const asio::use_awaitable_t<>, void(Result<Revision>)>(
-        initiation, asio::use_awaitable);
+    auto committed = co_await submit(std::move(transaction));
     if (commit_seconds_) {
         commit_seconds_->observe(std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count());
     }
     co_return committed;
+}
+
+Result<ReplicaState> SqliteStore::replica_state() const {
+    return readers_->with([&](ReadConnection& reader) -> Result<ReplicaState> { return reader.replica_state(); });
+}
+
+Result<std::vector<IndexEntry>> SqliteStore::indexes_of(std::string_view kind, std::string_view key) const {
+    return readers_->with(
+        [&](ReadConnection& reader) -> Result<std::vector<IndexEntry>> { return reader.indexes_of(kind, key); });
+}
+
+Result<std::vector<ReplicaPut>> SqliteStore::shared_records(std::string_view kind, std::string_view key,
+                                                            std::size_t limit) const {
+    return readers_->with([&](ReadConnection& reader) -> Result<std::vector<ReplicaPut>> {
+        return reader.shared_records(kind, key, limit);
+    });
+}
+
+Awaitable<Result<Revision>> SqliteStore::follow(std::vector<ReplicaRevision> revisions, Revision complete_to) {
+    StoreTask task = [revisions = std::move(revisions), complete_to](ReplicaTables& tables) {
+        return tables.follow(revisions, complete_to);
+    };
+    co_return co_await submit(std::move(task));
+}
+
+Awaitable<Result<Revision>> SqliteStore::stage(std::vector<ReplicaPut> page, std::uint64_t cluster, bool first) {
+    StoreTask task = [page = std::move(page), cluster, first](ReplicaTables& tables) {
+        return tables.stage(page, cluster, first);
+    };
+    co_return co_await submit(std::move(task));
+}
+
+Awaitable<Result<Revision>> SqliteStore::adopt(std::uint64_t cluster, Revision revision) {
+    StoreTask task = [cluster, revision](ReplicaTables& tables) { return tables.adopt(cluster, revision); };
+    auto adopted = co_await submit(std::move(task));
+    if (!adopted) co_return adopted;
+    // A part at a time: the next one is made when the loop has told the one before.
+    Revision after = 0;
+    do {
+        StoreTask telling = [after, revision](ReplicaTables& tables) { return tables.tell(after, revision); };
+        auto told = co_await submit(std::move(telling));
+        if (!told) co_return told;
+        after = *told;
+    } while (after != 0);
+    co_return adopted;
+}
+
+Awaitable<Result<Revision>> SqliteStore::leave_cluster() {
+    StoreTask task = [](ReplicaTables& tables) { return tables.leave(); };
+    co_return co_await submit(std::move(task));
 }
 
 Subscription SqliteStore::watch(std::string kind, std::function<void(const Change&)> observer) {

@@ -14,6 +14,7 @@
 #include <string>
 
 #include "agent/core/store/file_lock.hpp"
+#include "agent/core/store/replica.hpp"
 #include "agent/sdk/metrics.hpp"
 #include "agent/sdk/store.hpp"
 
@@ -29,12 +30,15 @@ inline constexpr std::uint64_t kChangeLogLength = 10'000;  // hours of a busy fa
 inline constexpr std::uint64_t kChangeLogBytes = 64ULL
                                                  << 20U;  // machine configs make changes of 100 kB; bounds the file
 
-// What one transaction may carry; larger is kInvalidArgument.
+// What one transaction may carry; larger is kInvalidArgument. check_transaction() says what is wrong with one whatever
+// the state.
 inline constexpr std::size_t kMaxKeySize = 512;            // names are 63, job keys 20, an indexed value at most a URL
 inline constexpr std::size_t kMaxValueSize = 4U << 20U;    // Talos configs are under 100 kB; gRPC messages under 4 MiB
 inline constexpr std::size_t kMaxRecordsPerCommit = 1000;  // keeps one caller from holding the writer for long
 // Transactions waiting for the writer; more are kResourceExhausted.
 inline constexpr std::size_t kMaxQueuedCommits = 4096;
+
+Result<void> check_transaction(const Transaction& transaction);
 
 struct SqliteOptions {
     // Largest size of the database in pages of 4096 bytes (without its log); 0: as much as the disk holds.
@@ -73,9 +77,26 @@ public:
     // Where the time of each commit is counted. Before the first one.
     void measure_commits(std::shared_ptr<Histogram> seconds) { commit_seconds_ = std::move(seconds); }
 
+    // ---- The file as a copy of shared state (replica.hpp). A file that is one takes only local kinds by commit().
+    // Tasks run on the writer's thread; answers and errors as commit()'s.
+    Result<ReplicaState> replica_state() const;
+    Result<std::vector<IndexEntry>> indexes_of(std::string_view kind, std::string_view key) const;
+    // Shared records with their index entries, in order of kind and key, after that of (kind, key).
+    Result<std::vector<ReplicaPut>> shared_records(std::string_view kind, std::string_view key,
+                                                   std::size_t limit) const;
+    // Applies what was committed elsewhere; revision() is `complete_to` then.
+    Awaitable<Result<Revision>> follow(std::vector<ReplicaRevision> revisions, Revision complete_to);
+    // Makes the shared records equal to a snapshot: its pages, then adopt(), which also tells the watchers.
+    Awaitable<Result<Revision>> stage(std::vector<ReplicaPut> page, std::uint64_t cluster, bool first);
+    Awaitable<Result<Revision>> adopt(std::uint64_t cluster, Revision revision);
+    // The file stands alone again.
+    Awaitable<Result<Revision>> leave_cluster();
+
 private:
     std::shared_ptr<Histogram> commit_seconds_;
     SqliteStore();
+    template <typename Work>
+    Awaitable<Result<Revision>> submit(Work work);
 
     std::string path_;
     FileLock lock_;

@@ -10,7 +10,7 @@ Subscription WatchHub::subscribe(std::string kind, Revision after, Observer obse
     });
 }
 
-void WatchHub::deliver(const std::vector<Change>& changes) {
+void WatchHub::deliver(const std::vector<Change>& changes, To to) {
     for (const auto& change : changes) {
         // By id, not by iterator: an observer may change the map.
         std::uint64_t last = 0;
@@ -18,9 +18,13 @@ void WatchHub::deliver(const std::vector<Change>& changes) {
             last = next->first;
             const auto watcher = next->second;
             const bool wanted = watcher->kind.empty() || watcher->kind == change.kind;
-            if (wanted && change.revision > watcher->after) watcher->observer(change);
+            if (wanted && (to == To::kAll || change.revision > watcher->after)) watcher->observer(change);
         }
     }
+}
+
+void WatchHub::forget_revisions() {
+    for (auto& [id, watcher] : watchers_) watcher->after = 0;
 }
 
 }  // namespace nett

@@ -19,8 +19,11 @@ public:
 
     // Changes of `kind` (empty: all) later than `after`.
     [[nodiscard]] Subscription subscribe(std::string kind, Revision after, Observer observer);
-    // Observers may subscribe and unsubscribe while they are called.
-    void deliver(const std::vector<Change>& changes);
+    // Observers may subscribe and unsubscribe while they are called. kLater: to those that subscribed before them.
+    enum class To { kLater, kAll };
+    void deliver(const std::vector<Change>& changes, To to = To::kLater);
+    // Revisions begin anew: from here on everything is later.
+    void forget_revisions();
 
 private:
     struct Watcher {
@@ -29,7 +32,7 @@ private:
         Observer observer;
     };
 
-    std::map<std::uint64_t, std::shared_ptr<const Watcher>> watchers_;
+    std::map<std::uint64_t, std::shared_ptr<Watcher>> watchers_;
     std::uint64_t next_id_ = 1;
 };
 
