@@ -41,6 +41,7 @@
 #include "agent/frr/frr.hpp"
 #include "agent/net/net.hpp"
 #include "agent/net/route_watch.hpp"
+#include "agent/replication/replication.hpp"
 #include "agent/sdk/build_id.hpp"
 #include "agent/sdk/log.hpp"
 #include "agent/sdk/strings.hpp"
@@ -82,6 +83,12 @@ AuditEntry shell_entry(const Caller& caller, const std::string& text, const Resu
             result ? "" : redact_line(result.error().to_string())};
 }
 
+replication::Settings replication_settings(const StateSettings& state) {
+    return {{state.etcd, state.certificate, state.private_key, state.server_ca, state.server_name},
+            state.prefix,
+            state.max_lag};
+}
+
 // The directory of a file that nettd makes itself.
 Result<void> make_parent(const std::string& file) {
     std::error_code error;
@@ -101,6 +108,7 @@ struct Agent::Parts {
         : setup(std::move(prepared)), settings(std::move(read)), config_path(options.config) {}
 
     Result<void> open();
+    Result<void> open_replication();
     Result<void> join();
     void join_metrics();
     void join_fabric();
@@ -116,6 +124,7 @@ struct Agent::Parts {
     Awaitable<void> watch_signals();
     Awaitable<void> keep_watchdog(std::chrono::microseconds period);
     Awaitable<void> retry_failed_plugins();
+    Store& state() { return replication ? replication->store() : *store; }
     void spawn(Awaitable<void> work) { asio::co_spawn(loop, std::move(work), asio::detached); }
     void run_loop();
 
@@ -135,6 +144,7 @@ struct Agent::Parts {
     LoopHealthRegistry health{loop.get_executor(), clock, events};
     std::unique_ptr<SqliteStore> store;
     std::unique_ptr<SecretBox> secrets;
+    std::unique_ptr<replication::Replication> replication;  // nullptr: the state is this server's own
     std::unique_ptr<Net> net;
     std::unique_ptr<PortRoutes> routes;
     std::unique_ptr<FrrAdapter> frr;
@@ -163,16 +173,27 @@ Result<void> Agent::Parts::open() {
     auto opened_secrets = open_secret_box(settings.secret_key_file);
     if (!opened_secrets) return fail(std::move(opened_secrets.error()));
     secrets = std::move(*opened_secrets);
+    NETT_TRY(open_replication());
     auto opened_net = make_net(loop.get_executor());
     if (!opened_net) return fail(std::move(opened_net.error()).in("rtnetlink"));
     net = std::move(*opened_net);
     auto opened_routes = make_port_routes(loop.get_executor());
     if (!opened_routes) return fail(std::move(opened_routes.error()).in("rtnetlink"));
     routes = std::move(*opened_routes);
-    auto opened_inventory = Inventory::open({*store, *secrets, events, clock}, settings.artifact_directory);
+    auto opened_inventory = Inventory::open({state(), *secrets, events, clock}, settings.artifact_directory);
     if (!opened_inventory) return fail(std::move(opened_inventory.error()));
     inventory = std::move(*opened_inventory);
-    lifecycle = std::make_unique<LifecycleService>(loop.get_executor(), *store, *inventory, events, clock);
+    lifecycle = std::make_unique<LifecycleService>(loop.get_executor(), state(), *inventory, events, clock);
+    return {};
+}
+
+Result<void> Agent::Parts::open_replication() {
+    if (settings.state.etcd.empty()) return {};
+    auto opened = replication::Replication::open(
+        {loop.get_executor(), clock, *store, *secrets, health, events, settings.hostname, kVersion},
+        replication_settings(settings.state));
+    if (!opened) return fail(std::move(opened.error()));
+    replication = std::move(*opened);
     return {};
 }
 
@@ -193,7 +214,7 @@ Result<void> Agent::Parts::join() {
                       }});
     join_metrics();
     const Host host{
-        loop.get_executor(), io.get_executor(),           clock,  events, health, *store, *secrets, *frr, *net,
+        loop.get_executor(), io.get_executor(),           clock,  events, health, state(), *secrets, *frr, *net,
         settings.hostname,   settings.artifact_directory, metrics};
     plugins = std::make_unique<PluginManager>(host, setup.plugins.plugins, [this](std::vector<OpCommand> commands) {
         return shell->add_commands(std::move(commands));
@@ -207,17 +228,18 @@ Result<void> Agent::Parts::join() {
         if (command.pattern.starts_with("show machine {")) command = with_fabric_condition(std::move(command), *fabric);
     }
     NETT_TRY(shell->add_commands(std::move(about_machines)));
-    NETT_TRY(shell->add_commands(job_commands(*inventory, *store)));
+    NETT_TRY(shell->add_commands(job_commands(*inventory, state())));
     for (auto& [name, source] : inventory_completions(*inventory))
         shell->add_completion_source(name, std::move(source));
     shell->add_completion_source("interfaces", interface_names);
 
     NETT_TRY(shell->add_commands(fabric_commands(*fabric)));
+    NETT_TRY(shell->add_commands(replication::replication_commands(replication.get(), *store)));
     NETT_TRY(shell->add_commands(webhook_show_commands(*webhooks)));
     VersionInfo version{kVersion, kBuildId, settings.hostname, {}};
     for (const auto& loaded : setup.plugins.plugins) version.plugins.emplace_back(loaded.descriptor->name);
     api = std::make_unique<ApiServer>(ApiDependencies{
-        loop.get_executor(), *shell, *inventory, *store, events, health, std::move(version),
+        loop.get_executor(), *shell, *inventory, state(), events, health, std::move(version),
         [this](const std::string& origin, FabricReport report) { return fabric->receive(origin, std::move(report)); },
         &audit});
     return {};
@@ -247,7 +269,7 @@ void Agent::Parts::join_fabric() {
                                   {upstream.endpoint, upstream.server_name, certificates(settings.api)});
     };
     fabric = std::make_unique<Fabric>(
-        FabricDependencies{{loop.get_executor(), clock, *store, *net, *routes, settings.hostname},
+        FabricDependencies{{loop.get_executor(), clock, state(), *net, *routes, settings.hostname},
                            events,
                            health,
                            std::move(make_uplink)});
@@ -300,6 +322,7 @@ Awaitable<void> Agent::Parts::serve_api(ApiAccessSettings next) {
 Awaitable<void> Agent::Parts::start() {
     auto served = serve_api(settings.api);
     co_await std::move(served);
+    if (replication) replication->start();
     lifecycle->start();
     metrics_listener.apply(settings.metrics);
     audit.set_file(settings.audit_file);
@@ -338,6 +361,7 @@ Awaitable<void> Agent::Parts::shut_down() {
     co_await metrics_listener.stop();
     co_await webhooks->stop();
     co_await api->stop(deadline);
+    if (replication) co_await replication->stop();
     frr->stop();
     loop.stop();
 }

@@ -154,8 +154,28 @@ Awaitable<void> Recorder::write_boots(std::map<std::string, PendingBoots> boots)
         };
         std::string kind(kBootHistoryKind);
         auto written = co_await update_record(store_, std::move(kind), key, kActor, "boot request", std::move(edit));
-        if (!written) log_.warning("a boot was not recorded", {{"machine", key}, {"error", written.error()}});
+        if (written) continue;
+        if (written.error().code == Code::kUnavailable && !stopping_) {
+            put_back(key, entry);
+            continue;
+        }
+        log_.warning("a boot was not recorded", {{"machine", key}, {"error", written.error()}});
     }
+}
+
+// The servers' common state cannot be changed now: the boots are counted when it can. They are older than what has come
+// since.
+void Recorder::put_back(const std::string& key, PendingBoots earlier) {
+    const std::lock_guard lock(mutex_);
+    if (pending_.boots.size() >= kMaxPendingBoots && !pending_.boots.contains(key)) {
+        ++dropped_;
+        return;
+    }
+    auto& entry = pending_.boots[key];
+    earlier.count += entry.count;
+    earlier.last.insert(earlier.last.end(), entry.last.begin(), entry.last.end());
+    while (earlier.last.size() > kBootHistoryLength) earlier.last.erase(earlier.last.begin());
+    entry = std::move(earlier);
 }
 
 Awaitable<void> Recorder::write_unknown(std::map<std::string, UnknownMachine> unknown) {

@@ -55,6 +55,7 @@ private:
     Pending take();
     Awaitable<void> run();
     Awaitable<void> write_boots(std::map<std::string, PendingBoots> boots);
+    void put_back(const std::string& key, PendingBoots earlier);
     Awaitable<void> write_unknown(std::map<std::string, UnknownMachine> unknown);
     void evict(const std::string& tenant, Transaction& transaction) const;
     void follow(const Change& change);

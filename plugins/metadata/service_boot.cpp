@@ -7,6 +7,7 @@
 
 #include "agent/sdk/enrol.hpp"
 #include "agent/sdk/records.hpp"
+#include "agent/sdk/servers.hpp"
 #include "agent/sdk/strings.hpp"
 #include "plugins/metadata/limits.hpp"
 #include "plugins/metadata/service.hpp"
@@ -52,6 +53,15 @@ UnknownMachine seen_as(const AskedId& asked, const Peer& peer, std::string tenan
 // Another request, or an operator, changed what the plan was made of.
 bool is_overtaken(const Error& error) {
     return error.code == Code::kAborted || error.code == Code::kAlreadyExists;
+}
+
+// Servers that share their state cannot store it now, and that may last: the machine is not kept waiting, it boots its
+// disk and people are told why. A state of this server's own is back in a moment.
+Error unstored(const Store& store, Error error) {
+    const bool passes = error.code == Code::kUnavailable || error.code == Code::kDeadlineExceeded;
+    const auto servers = store.list(kServerKind, "", 1);
+    if (passes && servers && !servers->empty()) error.code = Code::kFailedPrecondition;
+    return error;
 }
 
 }  // namespace
@@ -133,7 +143,9 @@ Awaitable<Result<BootPlan>> Service::decide(FoundMachine& found, Method method, 
             }
             co_return plan;
         }
-        if (!is_overtaken(committed.error())) co_return fail(std::move(committed.error()));
+        if (!is_overtaken(committed.error())) {
+            co_return fail(unstored(host_.store, std::move(committed.error())));
+        }
         // Two NICs may ask at once, and an operator may have changed the machine: only what it is now counts.
         auto now = read_record<Machine>(host_.store, kMachineKind, found.key);
         if (!now) co_return fail(std::move(now.error()));

@@ -129,14 +129,18 @@ std::vector<ConfigCommand> root_commands() {
          {},
          defaults.frr.vtysh_socket_directory},
     };
+    const auto at = [&](std::string_view pattern) {
+        return std::find_if(commands.begin(), commands.end(),
+                            [&](const auto& command) { return command.pattern.starts_with(pattern); });
+    };
+    auto state = state_commands();
+    commands.insert(at("secret-key "), std::make_move_iterator(state.begin()), std::make_move_iterator(state.end()));
     // The API's own commands stand behind its socket.
-    const auto behind = std::find_if(commands.begin(), commands.end(),
-                                     [](const auto& command) { return command.pattern.starts_with("frr "); });
     auto api = api_commands();
     for (auto more : {metrics_commands(), audit_commands(), webhook_commands()}) {
         std::move(more.begin(), more.end(), std::back_inserter(api));
     }
-    commands.insert(behind, std::make_move_iterator(api.begin()), std::make_move_iterator(api.end()));
+    commands.insert(at("frr "), std::make_move_iterator(api.begin()), std::make_move_iterator(api.end()));
     return commands;
 }
 
@@ -168,6 +172,7 @@ AgentSettings read_settings(const ConfigNode& root) {
     for (const auto* entry : root.all("log level component")) {
         out.component_levels[entry->arg("component")] = log_level_of(entry->arg("level"));
     }
+    out.state = read_state_settings(root);
     return out;
 }
 
@@ -176,6 +181,7 @@ std::vector<Diagnostic> validate_root(const ConfigNode& root) {
     for (auto more : {validate_metrics(root), validate_webhooks(root)}) {
         std::move(more.begin(), more.end(), std::back_inserter(findings));
     }
+    for (auto& finding : validate_state(root)) findings.push_back(std::move(finding));
     return findings;
 }
 
@@ -190,6 +196,15 @@ std::vector<Diagnostic> restart_warnings(const AgentSettings& in_force, const Co
     };
     warn("hostname", next.hostname != in_force.hostname);
     warn("state file", next.state_file != in_force.state_file);
+    if (next.state != in_force.state) {
+        for (const auto& command : state_commands()) {
+            const auto id = command.pattern.substr(0, command.pattern.find(" {"));
+            if (candidate.has(id)) {
+                warn(id, true);
+                break;
+            }
+        }
+    }
     warn("secret-key file", next.secret_key_file != in_force.secret_key_file);
     warn("artifacts directory", next.artifact_directory != in_force.artifact_directory);
     warn("io-threads", next.io_threads != in_force.io_threads);

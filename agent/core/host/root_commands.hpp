@@ -6,6 +6,7 @@
 
 #include "agent/core/audit/audit.hpp"
 #include "agent/core/host/api_settings.hpp"
+#include "agent/core/host/state_settings.hpp"
 #include "agent/core/metrics/settings.hpp"
 #include "agent/core/webhooks/settings.hpp"
 #include "agent/sdk/config.hpp"
@@ -31,6 +32,7 @@ struct AgentSettings {
     std::string artifact_directory = "/var/lib/nett/artifacts";
     std::string api_socket = "/run/nett/nettd.sock";
     int io_threads = 2;  // TLS and files; a gateway has cores to spare, a switch CPU has two
+    StateSettings state;
     ApiAccessSettings api;
     MetricsSettings metrics;
     std::string audit_file;  // empty: events only

@@ -11,7 +11,8 @@
 
 namespace nett {
 
-// Kinds that never leave their host: ports of ra, the anycast announcement, the probe that the disk can be written.
+// Kinds that never leave their host: ports of ra, the anycast announcement, the probe that the disk can be written,
+// what waits for a webhook.
 bool is_local_kind(std::string_view kind);
 // The condition of a query for shared kinds: "kind NOT IN (…)".
 std::string shared_kinds_sql();

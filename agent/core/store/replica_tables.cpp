@@ -7,7 +7,7 @@ namespace nett {
 
 namespace {
 
-constexpr std::array<std::string_view, 3> kLocalKinds{"ra-port", "anycast", "write-probe"};
+constexpr std::array<std::string_view, 4> kLocalKinds{"ra-port", "anycast", "write-probe", "webhook-queue"};
 
 // In `staged`: what the snapshot has, and what becomes of the file's record.
 enum class Staged { kSame = 0, kChanged = 1, kGone = 2 };

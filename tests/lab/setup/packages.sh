@@ -109,6 +109,8 @@ package_list() {
 		curl                      # an mTLS client that is not ours
 		jq
 		sqlite3                   # to look into the state file
+		etcd-server               # the state that several servers share; 3.4 in bookworm, 3.5 in trixie
+		etcd-client               # etcdctl: compaction, and what is in it
 		tmux                      # demo --keep
 
 		[test]

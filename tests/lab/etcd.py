@@ -1,0 +1,185 @@
+"""An etcd cluster of three members with mutual TLS, and agents that share their state through it: each agent in a namespace with a
+link of its own to the members' namespace, so that links can be cut and members frozen one by one."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+
+from . import netns, wait
+from .metadata import MetadataAgent
+from .process import Process
+
+MEMBERS = (1, 2, 3)
+META = "2001:db8:53::1"  # every server's, as behind an anycast address
+_STATE = "/nett"
+
+
+def member_address(number):
+    return f"2001:db8:e::{number}"
+
+
+class EtcdCluster:
+    """Members run in the namespace `PREFIXetcd`; `folder` has their data, certificates and logs."""
+
+    def __init__(self, prefix, folder, limits=("--max-txn-ops=8192", "--max-request-bytes=8388608")):
+        self.namespace, self.folder, self.limits = f"{prefix}etcd", folder, limits
+        self.members = {}
+        self._make_certificates()
+        key = self.folder / "secret.key"  # every server's: sealed values are sealed in etcd
+        key.write_text(os.urandom(32).hex() + "\n", encoding="ascii")
+        key.chmod(0o600)
+        netns.create(self.namespace)
+        for number in MEMBERS:
+            netns.run("ip", "-n", self.namespace, "address", "add", f"{member_address(number)}/128", "dev", "lo")
+
+    def _make_certificates(self):
+        def openssl(*words):
+            netns.run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+                      *map(str, words))
+
+        root = ("-CA", self.folder / "etcd-ca.pem", "-CAkey", self.folder / "etcd-ca.key", "-addext", "basicConstraints=critical,CA:false")
+        openssl("-subj", "/CN=etcd root", "-keyout", self.folder / "etcd-ca.key", "-out", self.folder / "etcd-ca.pem")
+        addresses = ",".join(f"IP:{member_address(number)}" for number in MEMBERS)
+        openssl("-subj", "/CN=member", "-keyout", self.folder / "member.key", "-out", self.folder / "member.pem", *root,
+                "-addext", f"subjectAltName={addresses}", "-addext", "extendedKeyUsage=serverAuth,clientAuth")
+        openssl("-subj", "/CN=nett", "-keyout", self.folder / "client.key", "-out", self.folder / "client.pem", *root,
+                "-addext", "extendedKeyUsage=clientAuth")
+
+    def start(self, number):
+        me, tls = member_address(number), self.folder
+        peers = ",".join(f"m{one}=https://[{member_address(one)}]:2380" for one in MEMBERS)
+        self.members[number] = Process(
+            f"etcd {number}",
+            ["ip", "netns", "exec", self.namespace, "etcd", "--name", f"m{number}", "--data-dir", f"{tls}/data{number}",
+             "--listen-client-urls", f"https://[{me}]:2379", "--advertise-client-urls", f"https://[{me}]:2379",
+             "--listen-peer-urls", f"https://[{me}]:2380", "--initial-advertise-peer-urls", f"https://[{me}]:2380",
+             "--initial-cluster", peers, "--initial-cluster-state", "new", "--client-cert-auth", "--peer-client-cert-auth",
+             "--cert-file", f"{tls}/member.pem", "--key-file", f"{tls}/member.key", "--trusted-ca-file", f"{tls}/etcd-ca.pem",
+             "--peer-cert-file", f"{tls}/member.pem", "--peer-key-file", f"{tls}/member.key",
+             "--peer-trusted-ca-file", f"{tls}/etcd-ca.pem", "--heartbeat-interval", "200", "--election-timeout", "2000",
+             "--logger", "zap", *self.limits], self.folder / f"etcd{number}.log")
+
+    def raise_all(self):
+        for number in MEMBERS:
+            if number not in self.members or not self.members[number].running():
+                self.start(number)
+            self.members[number].signal(signal.SIGCONT)
+        self.wait_healthy()
+
+    def kill(self, *numbers):
+        for number in numbers:
+            self.members[number].kill()
+
+    def freeze(self, *numbers):
+        for number in numbers:
+            self.members[number].signal(signal.SIGSTOP)
+
+    def client(self, *words, check=True):
+        """etcdctl, against all members."""
+        endpoints = ",".join(f"https://[{member_address(number)}]:2379" for number in MEMBERS)
+        done = subprocess.run(["ip", "netns", "exec", self.namespace, "etcdctl", "--endpoints", endpoints,
+                               "--cacert", self.folder / "etcd-ca.pem", "--cert", self.folder / "client.pem",
+                               "--key", self.folder / "client.key", *map(str, words)], capture_output=True, text=True, timeout=60,
+                              check=False, env={**os.environ, "ETCDCTL_API": "3"})
+        assert not check or done.returncode == 0, f"etcdctl {words}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def wait_healthy(self):
+        wait.until("all members of etcd are healthy", lambda: self.client("endpoint", "health") is not None, 60, every=0.3)
+
+    def keys(self, prefix=f"{_STATE}/state/record/"):
+        return self.client("get", "--prefix", "--keys-only", prefix).split()
+
+    def compact(self):
+        """Forgets every revision but the newest."""
+        head = json.loads(self.client("get", "--write-out", "json", f"{_STATE}/meta"))["header"]["revision"]
+        self.client("compact", head)
+
+    def down(self):
+        for process in self.members.values():
+            process.kill()
+        netns.destroy(self.namespace)
+
+
+class Server(MetadataAgent):
+    """Agent `number` in a namespace of its own. Servers share the PKI and the secret key of `first`, as an operator would have them do,
+    and, on this one machine, its folder of artifacts."""
+
+    def __init__(self, build, folder, cluster, number, first=None):
+        self.cluster, self.number, self.name = cluster, number, f"gw-{number}"
+        self.namespace = cluster.namespace + f"-{number}"
+        folder.mkdir(exist_ok=True)
+        self._connect()
+        super().__init__(build, folder, address=META, port=443, namespace=self.namespace)
+        shutil.copy2(cluster.folder / "secret.key", folder / "secret.key")
+        self.clients = (first or self).folder
+        if first:
+            for file in ("root.pem", "server.pem", "server.key"):
+                shutil.copy2(first.folder / file, folder / file)
+            (folder / "artifacts").symlink_to(first.folder / "artifacts")
+        else:
+            (folder / "artifacts").mkdir()
+        self.configure()
+
+    def _connect(self):
+        number, hub = self.number, self.cluster.namespace
+        netns.create(self.namespace)
+        netns.connect(self.namespace, "eth0", hub, f"gw{number}")
+        for namespace, link, end in ((self.namespace, "eth0", 2), (hub, f"gw{number}", 1)):
+            netns.run("ip", "-n", namespace, "address", "add", f"2001:db8:e:{number}::{end}/64", "dev", link, "nodad")
+        netns.run("ip", "-n", self.namespace, "-6", "route", "add", "2001:db8:e::/64", "via", f"2001:db8:e:{number}::1")
+        netns.run("ip", "-n", self.namespace, "address", "add", f"{META}/128", "dev", "lo")
+
+    def configure(self, shared=True, max_lag=5):
+        members = " ".join(f"https://[{member_address(number)}]:2379" for number in MEMBERS)
+        tls = self.cluster.folder
+        state = (f"state etcd {members}\nstate certificate {tls}/client.pem\nstate private-key {tls}/client.key\n"
+                 f"state server-ca {tls}/etcd-ca.pem\nstate max-lag {max_lag}\n") if shared else ""
+        self.write_config(self.metadata_node(), head=f"hostname {self.name}\n{state}")
+
+    def nft(self, text):
+        subprocess.run(["ip", "netns", "exec", self.namespace, "nft", "-f", "-"], input=text, text=True, check=True, timeout=10)
+
+    def cut(self, *members):
+        """Drops what goes to these members, or to all, and what comes from them."""
+        where = ", ".join(member_address(number) for number in members or MEMBERS)
+        self.nft("table ip6 cut {\n chain out {\n  type filter hook output priority 0;\n  ip6 daddr { %s } drop\n }\n}\n" % where)
+
+    def mend(self):
+        self.nft("table ip6 cut {}\ndelete table ip6 cut\n")
+
+    def replication(self):
+        return self.show("show replication")
+
+    def wait_member(self, within=40):
+        wait.until(f"{self.name} follows the cluster", lambda: self.replication()["doing"] == "following"
+                   and self.replication()["role"] == "member", within, every=0.2)
+
+    def lag(self):
+        """(state, scope) of the condition of the copy's age."""
+        return next((one["state"], one["scope"]) for one in self.show("show health")
+                    if (one["component"], one["name"]) == ("replication", "lag"))
+
+    def boot(self, uuid, tenant="t"):
+        """(status, script) of a boot request that a machine sends to this server."""
+        done = subprocess.run(["ip", "netns", "exec", self.namespace, "curl", "-sS", "-g", "--max-time", "20", "--cacert",
+                               self.folder / "root.pem", "--cert", self.clients / f"{tenant}.pem", "--key",
+                               self.clients / f"{tenant}.key", "-w", "\n%{http_code}", f"https://[{META}]/v1/boot/{uuid}"],
+                              capture_output=True, text=True, timeout=40, check=False)
+        assert done.returncode == 0, done.stderr
+        body, _, status = done.stdout.rpartition("\n")
+        return int(status), body
+
+    def try_shell(self, command):
+        """(exit status, output) of a shell command that may be refused."""
+        done = subprocess.run([self.build.program("nettsh"), "--socket", self.socket, "-c", command], capture_output=True, text=True,
+                              timeout=40, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    def down(self):
+        if self.process and self.process.running():
+            self.process.signal(signal.SIGCONT)
+            self.process.kill()
+        netns.destroy(self.namespace)
