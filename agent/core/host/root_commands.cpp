@@ -196,15 +196,7 @@ std::vector<Diagnostic> restart_warnings(const AgentSettings& in_force, const Co
     };
     warn("hostname", next.hostname != in_force.hostname);
     warn("state file", next.state_file != in_force.state_file);
-    if (next.state != in_force.state) {
-        for (const auto& command : state_commands()) {
-            const auto id = command.pattern.substr(0, command.pattern.find(" {"));
-            if (candidate.has(id)) {
-                warn(id, true);
-                break;
-            }
-        }
-    }
+    warn("state etcd", next.state != in_force.state);
     warn("secret-key file", next.secret_key_file != in_force.secret_key_file);
     warn("artifacts directory", next.artifact_directory != in_force.artifact_directory);
     warn("io-threads", next.io_threads != in_force.io_threads);

@@ -77,6 +77,32 @@ TEST(ApiSettings, WhatCannotWorkIsRefusedWithThePlaceAndTheRemedy) {
     EXPECT_EQ(first("upstream [::1]:1 server-name x\n"), "nett.conf:1: error: add \"upstream [::1]:1\"");
 }
 
+TEST(StateSettings, TellEtcdsMembersAndTheFiles) {
+    constexpr const char* kState =
+        "state etcd https://[2001:db8::1]:2379 https://[2001:db8::2]:2379/\nstate certificate /c\n"
+        "state private-key /k\nstate server-ca /r\nstate prefix /site/a/\nstate max-lag 5\n";
+    const auto state = read_settings(parse(kState)).state;
+    EXPECT_EQ(state.etcd, (std::vector<std::string>{"[2001:db8::1]:2379", "[2001:db8::2]:2379"}));
+    EXPECT_EQ(state.prefix, "/site/a");
+    EXPECT_EQ(state.max_lag, std::chrono::seconds(5));
+    EXPECT_TRUE(validate_root(parse(kState)).empty());
+    EXPECT_TRUE(read_settings(parse("")).state.etcd.empty());
+}
+
+TEST(StateSettings, WhatCannotWorkIsRefusedWithThePlaceAndTheRemedy) {
+    const std::string files = "state certificate /c\nstate private-key /k\nstate server-ca /r\n";
+    for (const char* bad :
+         {"http://[2001:db8::1]:2379", "https://etcd.example:2379", "https://192.0.2.1:2379", "[::1]:2379"}) {
+        const auto findings = validate_root(parse(files + "state etcd " + bad + "\n"));
+        ASSERT_EQ(findings.size(), 1U) << bad;
+        EXPECT_EQ(findings[0].to_string(),
+                  fmt::format("nett.conf:4: error: \"{}\" is not https://[ADDRESS]:PORT", bad));
+    }
+    const auto findings = validate_root(parse("state etcd https://[::1]:2379\n"));
+    ASSERT_EQ(findings.size(), 1U);
+    EXPECT_EQ(findings[0].to_string().find("nett.conf:1: error: needs \"state certificate\""), 0U);
+}
+
 TEST(RootCommands, WhatNeedsARestartIsSaid) {
     const auto in_force = read_settings(parse("hostname a\nstate file /a\n"));
     const auto warnings = restart_warnings(in_force, parse("hostname a\nlog level debug\nstate file /b\n"));
