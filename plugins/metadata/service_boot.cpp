@@ -69,8 +69,10 @@ Error unstored(const Store& store, Error error) {
 Awaitable<Response> Service::boot(BootRoute route, Method method, const Peer& peer, std::string tenant,
                                   Conversation& conversation) {
     conversation.artifact_set.clear();
-    conversation.boot_id = new_boot_id();
-    conversation.artifacts_reported = 0;
+    if (method == Method::kGet) {  // HEAD boots nothing
+        conversation.boot_id = new_boot_id();
+        conversation.artifacts_reported = 0;
+    }
     auto found = co_await find_or_enrol(std::move(route.asked), method, peer, tenant);
     if (!found) co_return failure(found.error(), "looking up a machine", Outcome::kError);
     if (!*found) co_return not_found(Outcome::kUnknownMachine);

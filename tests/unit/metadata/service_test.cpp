@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <string>
+#include <utility>
 
 #include <gtest/gtest.h>
 
@@ -97,7 +98,9 @@ TEST_F(ServiceTest, HeadAnswersLikeGetAndChangesNothing) {
     enrol(node());
     const auto head = ask({Method::kHead, std::string("/v1/boot/") + kUuid}, peer_of("a.boot.example"));
     EXPECT_EQ(stored().state, MachineState::kNew);
-    const auto answer = boot();
+    auto answer = boot();
+    EXPECT_TRUE(head.boot_id.empty());
+    EXPECT_EQ(std::exchange(answer.boot_id, "").size(), 12U);
     EXPECT_EQ(bytes_of(head), bytes_of(answer));
     flush();
     EXPECT_EQ(boots().boots, 1U);
