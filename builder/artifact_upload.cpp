@@ -20,7 +20,7 @@ constexpr std::size_t kMaxFileName = 128;
 // A stuck agent is given up; a slow disk is not: at least 1 MB/s.
 constexpr std::uint64_t kSlowestBytesPerSecond = 1'000'000;
 
-using DigestPtr = std::unique_ptr<EVP_MD_CTX, OpensslFree<EVP_MD_CTX_free>>;
+using DigestPtr = std::unique_ptr<EVP_MD_CTX, FreeWith<EVP_MD_CTX_free>>;
 
 // Calls `take` with every chunk from `offset` on; a false answer ends reading early.
 Result<void> read_chunks(const std::string& path, std::uint64_t offset,

@@ -11,7 +11,7 @@
 namespace nett::builder {
 namespace {
 
-using ExtensionPtr = std::unique_ptr<X509_EXTENSION, OpensslFree<X509_EXTENSION_free>>;
+using ExtensionPtr = std::unique_ptr<X509_EXTENSION, FreeWith<X509_EXTENSION_free>>;
 
 tl::unexpected<Error> openssl_failure(std::string_view what) {
     return fail(Code::kInternal, "{}: {}", what, openssl_reason());
@@ -22,7 +22,7 @@ bool set_serial(X509* certificate) {
     unsigned char bytes[16];
     if (RAND_bytes(bytes, sizeof bytes) != 1) return false;
     bytes[0] &= 0x7f;
-    const std::unique_ptr<BIGNUM, OpensslFree<BN_free>> number(BN_bin2bn(bytes, sizeof bytes, nullptr));
+    const std::unique_ptr<BIGNUM, FreeWith<BN_free>> number(BN_bin2bn(bytes, sizeof bytes, nullptr));
     return number && BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(certificate)) != nullptr;
 }
 

@@ -10,18 +10,13 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
+#include "agent/sdk/free_with.hpp"
+
 namespace nett::builder {
 
-template <auto kFree>
-struct OpensslFree {
-    template <typename T>
-    void operator()(T* object) const {
-        kFree(object);
-    }
-};
-using X509Ptr = std::unique_ptr<X509, OpensslFree<X509_free>>;
-using KeyPtr = std::unique_ptr<EVP_PKEY, OpensslFree<EVP_PKEY_free>>;
-using BioPtr = std::unique_ptr<BIO, OpensslFree<BIO_free_all>>;
+using X509Ptr = std::unique_ptr<X509, FreeWith<X509_free>>;
+using KeyPtr = std::unique_ptr<EVP_PKEY, FreeWith<EVP_PKEY_free>>;
+using BioPtr = std::unique_ptr<BIO, FreeWith<BIO_free_all>>;
 
 // What OpenSSL says went wrong last, and an empty error queue.
 inline std::string openssl_reason() {

@@ -8,6 +8,7 @@
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 
+#include "agent/sdk/free_with.hpp"
 #include "agent/sdk/strings.hpp"
 
 namespace nett {
@@ -16,9 +17,9 @@ namespace {
 
 constexpr std::size_t kMaxPemFile = 1U << 20U;  // a chain or a set of roots; a few KiB are usual
 
-using Bio = std::unique_ptr<BIO, decltype(&BIO_free)>;
-using Certificate = std::unique_ptr<X509, decltype(&X509_free)>;
-using Key = std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)>;
+using Bio = std::unique_ptr<BIO, FreeWith<BIO_free>>;
+using Certificate = std::unique_ptr<X509, FreeWith<X509_free>>;
+using Key = std::unique_ptr<EVP_PKEY, FreeWith<EVP_PKEY_free>>;
 
 Error unusable(const std::string& path, std::string_view what) {
     ERR_clear_error();
@@ -33,8 +34,8 @@ int no_passphrase(char*, int, int, void*) {
 Result<Certificate> read_certificate(const std::string& path) {
     auto text = read_file(path, kMaxPemFile);
     if (!text) return fail(std::move(text.error()));
-    const Bio bio(BIO_new_mem_buf(text->data(), static_cast<int>(text->size())), BIO_free);
-    Certificate certificate(PEM_read_bio_X509(bio.get(), nullptr, no_passphrase, nullptr), X509_free);
+    const Bio bio(BIO_new_mem_buf(text->data(), static_cast<int>(text->size())));
+    Certificate certificate(PEM_read_bio_X509(bio.get(), nullptr, no_passphrase, nullptr));
     if (!certificate) return fail(unusable(path, "has no PEM certificate"));
     return certificate;
 }
@@ -42,8 +43,8 @@ Result<Certificate> read_certificate(const std::string& path) {
 Result<Key> read_key(const std::string& path) {
     auto text = read_file(path, kMaxPemFile);
     if (!text) return fail(std::move(text.error()));
-    const Bio bio(BIO_new_mem_buf(text->data(), static_cast<int>(text->size())), BIO_free);
-    Key key(PEM_read_bio_PrivateKey(bio.get(), nullptr, no_passphrase, nullptr), EVP_PKEY_free);
+    const Bio bio(BIO_new_mem_buf(text->data(), static_cast<int>(text->size())));
+    Key key(PEM_read_bio_PrivateKey(bio.get(), nullptr, no_passphrase, nullptr));
     if (!key) return fail(unusable(path, "has no PEM private key without a passphrase"));
     return key;
 }

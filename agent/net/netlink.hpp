@@ -10,24 +10,17 @@
 #include <netlink/route/route.h>
 
 #include "agent/sdk/address.hpp"
+#include "agent/sdk/free_with.hpp"
 #include "agent/sdk/result.hpp"
 
 namespace nett::netlink {
 
-template <auto Free>
-struct Deleter {
-    template <typename T>
-    void operator()(T* object) const {
-        Free(object);
-    }
-};
-
-using Socket = std::unique_ptr<nl_sock, Deleter<nl_socket_free>>;
-using Cache = std::unique_ptr<nl_cache, Deleter<nl_cache_free>>;
-using Message = std::unique_ptr<nl_msg, Deleter<nlmsg_free>>;
-using Address = std::unique_ptr<nl_addr, Deleter<nl_addr_put>>;
-using LinkAddressObject = std::unique_ptr<rtnl_addr, Deleter<rtnl_addr_put>>;
-using RouteObject = std::unique_ptr<rtnl_route, Deleter<rtnl_route_put>>;
+using Socket = std::unique_ptr<nl_sock, FreeWith<nl_socket_free>>;
+using Cache = std::unique_ptr<nl_cache, FreeWith<nl_cache_free>>;
+using Message = std::unique_ptr<nl_msg, FreeWith<nlmsg_free>>;
+using Address = std::unique_ptr<nl_addr, FreeWith<nl_addr_put>>;
+using LinkAddressObject = std::unique_ptr<rtnl_addr, FreeWith<rtnl_addr_put>>;
+using RouteObject = std::unique_ptr<rtnl_route, FreeWith<rtnl_route_put>>;
 
 // A connected NETLINK_ROUTE socket (close-on-exec).
 Result<Socket> open_route_socket();

@@ -11,7 +11,11 @@ constexpr auto kAsTuple = asio::as_tuple(asio::use_awaitable);
 }  // namespace
 
 Checks::Checks(asio::any_io_executor loop, const Clock& clock, ProbeFactory make_probe, std::function<void()> changed)
-    : loop_(loop), clock_(clock), make_probe_(std::move(make_probe)), changed_(std::move(changed)), tasks_(loop) {}
+    : loop_(loop),
+      clock_(clock),
+      make_probe_(std::move(make_probe)),
+      changed_(std::move(changed)),
+      tasks_(loop, Logger("bgp-anycast")) {}
 
 void Checks::configure(const std::vector<CheckSettings>& settings) {
     std::vector<std::shared_ptr<Runner>> next;

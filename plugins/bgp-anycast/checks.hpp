@@ -9,8 +9,8 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "agent/sdk/clock.hpp"
+#include "agent/sdk/task_group.hpp"
 #include "plugins/bgp-anycast/probe.hpp"
-#include "plugins/bgp-anycast/task_group.hpp"
 
 namespace nett::anycast {
 

@@ -6,8 +6,8 @@
 #include <string>
 
 #include "agent/sdk/store.hpp"
+#include "agent/sdk/task_group.hpp"
 #include "plugins/bgp-anycast/decision.hpp"
-#include "plugins/bgp-anycast/task_group.hpp"
 
 namespace nett::anycast {
 
@@ -36,7 +36,7 @@ Result<std::deque<HistoryEntry>> decode_history(std::string_view text);
 // Loop thread only.
 class Journal {
 public:
-    Journal(asio::any_io_executor loop, Store& store) : store_(store), tasks_(loop) {}
+    Journal(asio::any_io_executor loop, Store& store) : store_(store), tasks_(loop, Logger("bgp-anycast")) {}
 
     // Reads both. A record that cannot be read: the mode is then maintenance, because what the operator wanted is
     // unknown and an announcement may harm; the history begins anew.

@@ -27,7 +27,7 @@ Service::Service(const Host& host, Platform platform)
           [this](const CheckSettings& check) { return platform_.make_probe(check, settings_.address.address()); },
           [this] { evaluate(); }),
       journal_(host_.loop, host_.store),
-      tasks_(host_.loop),
+      tasks_(host_.loop, Logger("bgp-anycast")),
       look_timer_(host_.loop),
       refresh_timer_(host_.loop),
       wake_timer_(host_.loop),

@@ -15,8 +15,8 @@ namespace nett::metadata {
 
 namespace {
 
-using BioPtr = std::unique_ptr<BIO, OpenSslDeleter<BIO_free_all>>;
-using NamesPtr = std::unique_ptr<GENERAL_NAMES, OpenSslDeleter<GENERAL_NAMES_free>>;
+using BioPtr = std::unique_ptr<BIO, FreeWith<BIO_free_all>>;
+using NamesPtr = std::unique_ptr<GENERAL_NAMES, FreeWith<GENERAL_NAMES_free>>;
 
 BioPtr memory_bio(const std::string& text) {
     return BioPtr(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));

@@ -10,21 +10,15 @@
 
 #include "agent/sdk/address.hpp"
 #include "agent/sdk/clock.hpp"
+#include "agent/sdk/free_with.hpp"
 #include "agent/sdk/result.hpp"
 #include "plugins/metadata/http.hpp"
 
 namespace nett::metadata {
 
-template <auto Function>
-struct OpenSslDeleter {
-    template <typename T>
-    void operator()(T* pointer) const {
-        Function(pointer);
-    }
-};
-using X509Ptr = std::unique_ptr<X509, OpenSslDeleter<X509_free>>;
-using CrlPtr = std::unique_ptr<X509_CRL, OpenSslDeleter<X509_CRL_free>>;
-using KeyPtr = std::unique_ptr<EVP_PKEY, OpenSslDeleter<EVP_PKEY_free>>;
+using X509Ptr = std::unique_ptr<X509, FreeWith<X509_free>>;
+using CrlPtr = std::unique_ptr<X509_CRL, FreeWith<X509_CRL_free>>;
+using KeyPtr = std::unique_ptr<EVP_PKEY, FreeWith<EVP_PKEY_free>>;
 
 struct CertificateInfo {
     std::string subject;  // RFC 2253

@@ -10,6 +10,7 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "agent/sdk/free_with.hpp"
 #include "agent/sdk/strings.hpp"
 #include "plugins/metadata/limits.hpp"
 
@@ -23,7 +24,7 @@ bool is_digest(const std::string& text) {
                                             [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 
-using Digest = std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)>;
+using Digest = std::unique_ptr<EVP_MD_CTX, FreeWith<EVP_MD_CTX_free>>;
 
 }  // namespace
 
@@ -142,7 +143,7 @@ void FileVerifier::finish(const std::string& sha256, const FileIdentity& identit
 
 Awaitable<Result<std::string>> FileVerifier::hash(std::shared_ptr<const OpenFile> file) const {
     const auto executor = co_await asio::this_coro::executor;
-    Digest digest(EVP_MD_CTX_new(), &EVP_MD_CTX_free);
+    Digest digest(EVP_MD_CTX_new());
     if (!digest || EVP_DigestInit_ex(digest.get(), EVP_sha256(), nullptr) != 1) {
         co_return fail(Code::kInternal, "OpenSSL has no SHA-256");
     }

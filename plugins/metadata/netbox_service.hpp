@@ -15,9 +15,9 @@
 #include "agent/sdk/health.hpp"
 #include "agent/sdk/log.hpp"
 #include "agent/sdk/model.hpp"
+#include "agent/sdk/task_group.hpp"
 #include "plugins/metadata/netbox.hpp"
 #include "plugins/metadata/netbox_client.hpp"
-#include "plugins/metadata/task_group.hpp"
 
 namespace nett::metadata {
 

@@ -28,8 +28,8 @@ constexpr long kSessionSeconds = 300;
 constexpr unsigned char kSessionIdContext[] = "nett-metadata";
 constexpr unsigned char kHttp11[] = "\x08http/1.1";
 
-using CtxPtr = std::unique_ptr<SSL_CTX, OpenSslDeleter<SSL_CTX_free>>;
-using StoreCtxPtr = std::unique_ptr<X509_STORE_CTX, OpenSslDeleter<X509_STORE_CTX_free>>;
+using CtxPtr = std::unique_ptr<SSL_CTX, FreeWith<SSL_CTX_free>>;
+using StoreCtxPtr = std::unique_ptr<X509_STORE_CTX, FreeWith<X509_STORE_CTX_free>>;
 
 Result<void> check_match(X509* leaf, EVP_PKEY* key, const std::string& key_path, const std::string& certificate_path) {
     if (X509_check_private_key(leaf, key) == 1) return {};

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "agent/core/store/posix_file.hpp"
+#include "agent/sdk/free_with.hpp"
 #include "agent/sdk/strings.hpp"
 
 namespace nett {
@@ -24,10 +25,10 @@ constexpr std::size_t kTagSize = 16;
 constexpr std::string_view kPrefix = "v1:";
 
 using Key = std::array<unsigned char, kKeySize>;
-using Cipher = std::unique_ptr<EVP_CIPHER_CTX, decltype(&EVP_CIPHER_CTX_free)>;
+using Cipher = std::unique_ptr<EVP_CIPHER_CTX, FreeWith<EVP_CIPHER_CTX_free>>;
 
 Cipher make_cipher() {
-    return {EVP_CIPHER_CTX_new(), &EVP_CIPHER_CTX_free};
+    return Cipher(EVP_CIPHER_CTX_new());
 }
 const unsigned char* bytes_of(std::string_view text) {
     return reinterpret_cast<const unsigned char*>(text.data());

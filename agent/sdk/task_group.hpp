@@ -1,4 +1,5 @@
-// Coroutines of one owner on the loop thread, so that none of them outlives it.
+// Coroutines of one owner on the loop thread, so that none of them outlives it. An exception that ends one is a line of
+// the owner's log.
 #pragma once
 
 #include <cstddef>
@@ -13,7 +14,7 @@
 #include "agent/sdk/asio.hpp"
 #include "agent/sdk/log.hpp"
 
-namespace nett::metadata {
+namespace nett {
 
 // Loop thread only. The owner makes its tasks end, then joins, then goes.
 class TaskGroup {
@@ -40,4 +41,4 @@ private:
     std::size_t running_ = 0;
 };
 
-}  // namespace nett::metadata
+}  // namespace nett
