@@ -1,4 +1,4 @@
-// A small grammar with every kind of token, and helpers to say what a text means in one line.
+// The example grammar, and helpers to say what a text means in one line.
 #pragma once
 
 #include <string>
@@ -13,29 +13,9 @@
 #include "agent/core/config/candidate.hpp"
 #include "agent/core/config/grammar.hpp"
 #include "agent/core/config/parser.hpp"
+#include "tests/unit/config/example_commands.hpp"
 
 namespace nett::test {
-
-inline std::vector<ConfigCommand> example_commands() {
-    return {
-        {"", "hostname {name:word}", "name of this agent"},
-        {"", "log level {level:choice:debug|info|warning|error}", "least level to log"},
-        {"", "log format {format:choice:text|json}", "format of log lines"},
-        {"", "banner {words:text}", "greeting"},
-        {"", "plugin ra", "router advertisements", {}, {}, "ra"},
-        {"ra", "aggregate {prefix:prefix6}", "where the ports' prefixes come from"},
-        {"ra", "interval {seconds:int:1..1800}", "between two advertisements"},
-        {"ra", "interface {name:word}", "one port's own settings", {}, {"name"}, "ra-interface"},
-        {"ra", "ports {range:interfaces}", "ports that are served", {}, {"range"}},
-        {"ra", "rdnss {address:address6} lifetime {seconds:int:0..9000}", "resolver", {}, {"address"}},
-        {"ra-interface", "prefix {prefix:prefix6}", "instead of the aggregate's"},
-        {"ra-interface", "description {words:text}", "for the reader"},
-        {"", "plugin metadata", "boot metadata", {}, {}, "metadata"},
-        {"metadata", "listen {endpoint:endpoint6}", "where to listen", {}, {"endpoint"}},
-        {"metadata", "certificate {file:path}", "server certificate"},
-        {"metadata", "address {address:ifaddress6}", "own address"},
-    };
-}
 
 inline Grammar example_grammar() {
     return Grammar::build(example_commands()).value();
