@@ -5,6 +5,7 @@
 #include "agent/sdk/identity.hpp"
 #include "agent/sdk/strings.hpp"
 #include "builder/outcome.hpp"
+#include "builder/proto_words.hpp"
 #include "builder/server.hpp"
 #include "builder/values.hpp"
 
@@ -50,36 +51,6 @@ Result<std::string> same_text(std::string_view text, Result<T> (*parse)(std::str
     return std::string(to_string(*value));
 }
 
-v1::ConfigDelivery delivery_of(const std::string& text) {
-    switch (*parse_config_delivery(text)) {
-        case ConfigDelivery::kToken:
-            return v1::CONFIG_DELIVERY_TOKEN;
-        case ConfigDelivery::kUrl:
-            return v1::CONFIG_DELIVERY_URL;
-        case ConfigDelivery::kEmbedded:
-            break;
-    }
-    return v1::CONFIG_DELIVERY_EMBEDDED;
-}
-
-v1::MachineState state_of(const std::string& text) {
-    switch (*parse_machine_state(text)) {
-        case MachineState::kNew:
-            return v1::MACHINE_STATE_NEW;
-        case MachineState::kProvisioning:
-            return v1::MACHINE_STATE_PROVISIONING;
-        case MachineState::kActive:
-            return v1::MACHINE_STATE_ACTIVE;
-        case MachineState::kReprovision:
-            return v1::MACHINE_STATE_REPROVISION;
-        case MachineState::kMaintenance:
-            return v1::MACHINE_STATE_MAINTENANCE;
-        case MachineState::kDecommission:
-            return v1::MACHINE_STATE_DECOMMISSION;
-    }
-    return v1::MACHINE_STATE_UNSPECIFIED;
-}
-
 Result<v1::PutMachineRequest> put_request(const Options& options, const Invocation& invocation) {
     NETT_TRY(check_name(options.name));
     if (options.uuid.empty() && options.macs.empty()) {
@@ -94,7 +65,7 @@ Result<v1::PutMachineRequest> put_request(const Options& options, const Invocati
     machine.set_serial(options.serial);
     machine.set_artifact_set(options.artifact_set);
     machine.set_kernel_args(options.kernel_args);
-    machine.set_delivery(delivery_of(options.delivery));
+    machine.set_delivery(to_proto(*parse_config_delivery(options.delivery)));
     machine.set_bmc(options.bmc);
     for (const std::string& text : options.ports) {
         const auto binding = parse_port_binding(text);
@@ -130,7 +101,7 @@ Outcome add(const Options& options, const Invocation& invocation) {
 Outcome set_state(const Options& options, const Invocation& invocation) {
     v1::SetMachineStateRequest request;
     request.set_name(options.name);
-    request.set_state(state_of(options.state));
+    request.set_state(to_proto(*parse_machine_state(options.state)));
     request.set_reason(invocation.reason);
     return change_everywhere(
         invocation.servers, fmt::format("machine {} is {}", options.name, options.state), [&](Server& server) {

@@ -75,6 +75,7 @@ int run(int argc, char** argv) {
     add_image_command(application, invocation);
     add_homelab_command(application, invocation);
     add_tenant_commands(application, invocation);
+    add_profile_commands(application, invocation);
     add_machine_commands(application, invocation);
     add_bmc_commands(application, invocation);
     add_artifact_commands(application, invocation);

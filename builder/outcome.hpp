@@ -39,6 +39,7 @@ void add_pki_status_command(CLI::App& pki, Invocation& invocation);
 void add_image_command(CLI::App& application, Invocation& invocation);
 void add_homelab_command(CLI::App& application, Invocation& invocation);
 void add_tenant_commands(CLI::App& application, Invocation& invocation);
+void add_profile_commands(CLI::App& application, Invocation& invocation);
 void add_machine_commands(CLI::App& application, Invocation& invocation);
 void add_bmc_commands(CLI::App& application, Invocation& invocation);
 void add_artifact_commands(CLI::App& application, Invocation& invocation);
