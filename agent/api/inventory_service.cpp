@@ -6,6 +6,7 @@
 #include "agent/api/lists.hpp"
 #include "agent/api/mutations.hpp"
 #include "agent/api/tenant_scope.hpp"
+#include "agent/sdk/enrol.hpp"
 
 namespace nett {
 
@@ -14,6 +15,10 @@ namespace {
 // Of the change log at a time: what a slow watcher holds in memory. A transaction is never split, so it may be more by
 // kMaxRecordsPerCommit.
 constexpr std::size_t kChangesPerRead = 64;
+
+std::string key_of_unknown(const Stored<UnknownMachine>& item) {
+    return unknown_machine_key(item.value.tenant, item.value.id);
+}
 
 v1::Change to_proto(const Change& change) {
     v1::Change out;
@@ -210,11 +215,10 @@ InventoryService::Unary* InventoryService::ListUnknownMachines(Context* context,
                 [this, request](const std::string& after) {
                     return inventory_.unknown_machines(after, list_limit(*request));
                 },
-                [](const auto& item) { return item.value.id; },
-                [&](const auto& item) { return may_see(caller, item.value.tenant); });
+                key_of_unknown, [&](const auto& item) { return may_see(caller, item.value.tenant); });
         },
         [](v1::ListUnknownMachinesReply& out, const auto& item) { *out.add_machines() = to_proto(item.value); },
-        [](const auto& item) { return item.value.id; });
+        key_of_unknown);
 }
 
 InventoryService::Unary* InventoryService::ListProfiles(Context* context, const v1::ListRequest* request,

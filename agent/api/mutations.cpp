@@ -6,6 +6,7 @@
 #include "agent/api/convert.hpp"
 #include "agent/api/tenant_scope.hpp"
 #include "agent/core/access/access.hpp"
+#include "agent/sdk/enrol.hpp"
 #include "agent/sdk/strings.hpp"
 
 namespace nett {
@@ -54,13 +55,16 @@ Work erased(MutationScope in, const v1::ReportErasedRequest& request) {
 }
 
 Work accept_unknown(MutationScope in, const v1::AcceptUnknownMachineRequest& request) {
+    std::string id = request.id();
     if (in.caller.scope != Scope::kAgent) {
-        const auto seen = in.inventory.unknown_machine(request.id());
+        // What other tenants' clients said about the id is not there for it, nor in the way.
+        if (id.find('/') == std::string::npos) id = unknown_machine_key(in.caller.tenant, id);
+        const auto seen = in.inventory.unknown_machine(id);
         if (!seen) co_return fail(seen.error());
         NETT_CO_TRY(check_own(in.caller, seen->value.tenant,
                               fmt::format("unknown machine {}; see \"show unknown-machines\"", request.id())));
     }
-    co_return co_await in.inventory.accept_unknown_machine(request.id(), request.name(), std::move(in.by));
+    co_return co_await in.inventory.accept_unknown_machine(std::move(id), request.name(), std::move(in.by));
 }
 
 Work put_profile(MutationScope in, const v1::PutProfileRequest& request) {

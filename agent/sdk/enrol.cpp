@@ -84,7 +84,7 @@ Result<std::optional<Enrolment>> plan_enrolment(const Store& store, const Unknow
     out.transaction.compares.push_back(unchanged(kTenantKind, seen.tenant, (*tenant)->revision));
     out.transaction.compares.push_back(unchanged(kMachineKind, machine->name, 0));
     out.transaction.puts.push_back(put_of(*machine));
-    out.transaction.deletes.push_back({std::string(kUnknownMachineKind), seen.id});
+    out.transaction.deletes.push_back({std::string(kUnknownMachineKind), unknown_machine_key(seen.tenant, seen.id)});
     out.machine = std::move(*machine);
     return std::optional<Enrolment>(std::move(out));
 }

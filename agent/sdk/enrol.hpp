@@ -3,12 +3,18 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "agent/sdk/clock.hpp"
 #include "agent/sdk/event.hpp"
 #include "agent/sdk/records.hpp"
 
 namespace nett {
+
+// The key of an unknown machine's record, "<tenant>/<id>": what one tenant's certificates say about an id is never
+// another tenant's entry. The index finds the records of an id; its values are "<id>/<key>".
+std::string unknown_machine_key(std::string_view tenant, std::string_view id);
+inline constexpr std::string_view kUnknownIdIndex = "id";
 
 // The tenant's first rule that fits what the machine said about itself; nullptr: none. Pure.
 const AutoEnrolRule* matching_rule(const Tenant& tenant, const UnknownMachine& seen);

@@ -1,4 +1,5 @@
 // Codecs of machines, their configs and boots, and of machines that nobody registered.
+#include "agent/sdk/enrol.hpp"
 #include "agent/sdk/identity.hpp"
 #include "agent/sdk/model_codec.hpp"
 
@@ -163,6 +164,10 @@ Transaction::Put put_of(const BootHistory& value) {
     return plain_put(kBootHistoryKind, value.machine, value);
 }
 
+std::string unknown_machine_key(std::string_view tenant, std::string_view id) {
+    return fmt::format("{}/{}", tenant, id);
+}
+
 json::value to_json(const UnknownMachine& value) {
     auto out = start();
     out["id"] = value.id;
@@ -195,7 +200,8 @@ Result<UnknownMachine> decode<UnknownMachine>(std::string_view json_text) {
 }
 
 Transaction::Put put_of(const UnknownMachine& value) {
-    auto put = plain_put(kUnknownMachineKind, value.id, value);
+    auto put = plain_put(kUnknownMachineKind, unknown_machine_key(value.tenant, value.id), value);
+    add_group(put, kUnknownIdIndex, value.id);
     if (!value.tenant.empty()) add_group(put, kTenantIndex, value.tenant);
     return put;
 }

@@ -7,6 +7,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/json.hpp>
 
+#include "agent/sdk/enrol.hpp"
 #include "agent/sdk/job_image.hpp"
 #include "agent/sdk/strings.hpp"
 
@@ -107,7 +108,7 @@ Answer show_jobs(Inventory& inventory) {
 Answer show_unknown_machines(Inventory& inventory) {
     const auto records =
         co_await read_all([&inventory](const std::string& after) { return inventory.unknown_machines(after); },
-                          [](const auto& record) { return record.value.id; });
+                          [](const auto& record) { return unknown_machine_key(record.value.tenant, record.value.id); });
     co_return table(records, {{"id", "Id"},
                               {"tenant", "Tenant"},
                               {"macs", "MAC addresses"},
@@ -259,17 +260,18 @@ void add_show_commands(std::vector<OpCommand>& commands, Inventory& inventory) {
 }
 
 void add_machine_commands(std::vector<OpCommand>& commands, Inventory& inventory) {
-    const std::vector<TokenHelp> tokens{{"machine", "Change a machine"},
-                                        {"name", "Its name"},
-                                        {"state", "Set its lifecycle state"},
-                                        {"lock", "Keep it as it is: it boots its disk, no automation changes it"},
-                                        {"unlock", "Lift the lock"},
-                                        {"accept", "Register an unknown machine under this name"},
-                                        {"id", "The UUID or MAC address that it asked with"},
-                                        {"release", "Lift its hold: it boots as its state says again"},
-                                        {"erased", "Its disks are erased"},
-                                        {"proof", "What shows it, in one line"},
-                                        {"delete", "Forget it"}};
+    const std::vector<TokenHelp> tokens{
+        {"machine", "Change a machine"},
+        {"name", "Its name"},
+        {"state", "Set its lifecycle state"},
+        {"lock", "Keep it as it is: it boots its disk, no automation changes it"},
+        {"unlock", "Lift the lock"},
+        {"accept", "Register an unknown machine under this name"},
+        {"id", "The UUID or MAC address that it asked with; TENANT/ID when several tenants' did"},
+        {"release", "Lift its hold: it boots as its state says again"},
+        {"erased", "Its disks are erased"},
+        {"proof", "What shows it, in one line"},
+        {"delete", "Forget it"}};
     const auto add = [&](std::string pattern, std::string help, std::function<Answer(CommandCall)> run) {
         commands.push_back(action(std::move(pattern), std::move(help), Role::kOperator, tokens, std::move(run)));
     };

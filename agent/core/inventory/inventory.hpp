@@ -183,7 +183,7 @@ public:
     Result<Stored<Machine>> machine(const std::string& name) const;
     Result<MachineView> machine_view(const std::string& name) const;
     Result<Stored<Job>> job(const std::string& id) const;
-    // By UUID or MAC address in any usual spelling.
+    // By UUID or MAC in any usual spelling, or "<tenant>/<id>". kFailedPrecondition: clients of several tenants asked.
     Result<Stored<UnknownMachine>> unknown_machine(const std::string& id) const;
     // Keys of all records of a kind, for completion.
     std::vector<std::string> names(std::string_view kind) const;

@@ -126,7 +126,8 @@ Result<Transaction> Inventory::build_machine(const Machine& wanted, const std::o
     NETT_TRY(keep_runtime(machine, *old, config, transaction));
     NETT_TRY(check_production(machine, *old, transaction));
     transaction.puts.push_back(put_of(machine));
-    for (auto& id : ids_of(machine)) transaction.deletes.push_back({std::string(kUnknownMachineKind), std::move(id)});
+    for (const auto& id : ids_of(machine))
+        transaction.deletes.push_back({std::string(kUnknownMachineKind), unknown_machine_key(machine.tenant, id)});
     return transaction;
 }
 
@@ -169,13 +170,21 @@ Awaitable<Result<Revision>> Inventory::delete_machine(std::string name, By by) {
 }
 
 Result<Stored<UnknownMachine>> Inventory::unknown_machine(const std::string& id) const {
-    const auto parsed = parse_machine_id(id);
+    const auto slash = id.find('/');
+    const auto parsed = parse_machine_id(slash == std::string::npos ? id : id.substr(slash + 1));
     if (!parsed) return fail(parsed.error());
-    const auto key = parsed->uuid ? *parsed->uuid : parsed->mac.value_or("");
-    auto found = read_record<UnknownMachine>(store_, kUnknownMachineKind, key);
+    const auto asked = parsed->uuid ? *parsed->uuid : parsed->mac.value_or("");
+    auto found = decode_records<UnknownMachine>(store_.scan(kUnknownMachineKind, kUnknownIdIndex, group_prefix(asked)));
     if (!found) return fail(std::move(found.error()));
-    if (!*found) return fail(Code::kNotFound, "no unknown machine {}; see \"show unknown-machines\"", id);
-    return std::move(**found);
+    if (slash != std::string::npos) {
+        std::erase_if(*found, [&](const auto& one) { return one.value.tenant != id.substr(0, slash); });
+    }
+    if (found->empty()) return fail(Code::kNotFound, "no unknown machine {}; see \"show unknown-machines\"", id);
+    if (found->size() == 1) return std::move(found->front());
+    return fail(Code::kFailedPrecondition,
+                "{} asked with certificates of several tenants, \"{}\" and \"{}\" among them; say whose it is: "
+                "\"{}/{}\"",
+                asked, (*found)[0].value.tenant, (*found)[1].value.tenant, (*found)[0].value.tenant, asked);
 }
 
 Awaitable<Result<Revision>> Inventory::accept_unknown_machine(std::string id, std::string name, By by) {

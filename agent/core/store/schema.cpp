@@ -94,6 +94,24 @@ UPDATE meta SET value = value + 1 WHERE name = 'revision' AND EXISTS (SELECT 1 F
 DELETE FROM change;
 UPDATE meta SET value = (SELECT value FROM meta WHERE name = 'revision') WHERE name = 'compacted';
 )sql"},
+    Migration{"unknown machines by tenant and id",
+              // Their keys become "<tenant>/<id>". Index entries go first, because they refer to the keys.
+              R"sql(
+DELETE FROM index_entry WHERE kind = 'unknown-machine';
+UPDATE record
+    SET key = coalesce(json_extract(value, '$.tenant'), '') || '/' || key,
+        revision = (SELECT value + 1 FROM meta WHERE name = 'revision')
+    WHERE kind = 'unknown-machine';
+INSERT INTO index_entry (kind, name, value, key)
+    SELECT kind, 'tenant', json_extract(value, '$.tenant') || '/' || key, key FROM record
+    WHERE kind = 'unknown-machine' AND coalesce(json_extract(value, '$.tenant'), '') <> '';
+INSERT INTO index_entry (kind, name, value, key)
+    SELECT kind, 'id', json_extract(value, '$.id') || '/' || key, key FROM record WHERE kind = 'unknown-machine';
+UPDATE meta SET value = value + 1
+    WHERE name = 'revision' AND EXISTS (SELECT 1 FROM record WHERE kind = 'unknown-machine');
+DELETE FROM change;
+UPDATE meta SET value = (SELECT value FROM meta WHERE name = 'revision') WHERE name = 'compacted';
+)sql"},
 };
 
 int pragma(SQLite::Database& database, const char* name) {

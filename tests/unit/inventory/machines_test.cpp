@@ -206,6 +206,30 @@ TEST_F(InventoryTest, UnknownMachineIsAcceptedUnderAName) {
     EXPECT_EQ(run(inventory_->accept_unknown_machine(kMac, "node-2", by_)).error().code, Code::kNotFound);
 }
 
+TEST_F(InventoryTest, WhatOneTenantsClientsSayAboutAnIdIsNotAnothers) {
+    put_tenant("tenant-a");
+    put_tenant("tenant-b");
+    Transaction seen;
+    for (const auto* tenant : {"tenant-a", "tenant-b"}) {
+        UnknownMachine unknown;
+        unknown.id = kMac;
+        unknown.tenant = tenant;
+        unknown.serial = tenant;
+        seen.puts.push_back(put_of(unknown));
+    }
+    ASSERT_TRUE(run(store_->commit(seen)));
+    EXPECT_EQ(inventory_->unknown_machines().value().size(), 2U);
+    const auto either = run(inventory_->accept_unknown_machine(kMac, "node-1", by_));
+    EXPECT_EQ(either.error().code, Code::kFailedPrecondition);
+    EXPECT_NE(either.error().message.find("\"tenant-a/52:54:00:00:00:01\""), std::string::npos)
+        << either.error().message;
+    ASSERT_TRUE(run(inventory_->accept_unknown_machine("tenant-b/52-54-00-00-00-01", "node-1", by_)));
+    EXPECT_EQ(inventory_->machine("node-1").value().value.serial, "tenant-b");
+    const auto left = inventory_->unknown_machines().value();
+    ASSERT_EQ(left.size(), 1U);
+    EXPECT_EQ(left[0].value.tenant, "tenant-a");
+}
+
 TEST_F(InventoryTest, ListsInPages) {
     put_tenant("tenant-a");
     for (int i = 0; i < 5; ++i) ASSERT_TRUE(put(machine(fmt::format("node-{}", i), fmt::format("52540000000{}", i))));

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "agent/core/store/schema.hpp"
+#include "agent/sdk/enrol.hpp"
 #include "agent/sdk/model.hpp"
 #include "tests/unit/store/store_fixture.hpp"
 
@@ -186,6 +187,32 @@ TEST_F(StoreFaults, AFileOfTheFirstReleaseKeepsItsMachinesConfigsAndBoots) {
     EXPECT_EQ(store->find(kMachineKind, kSerialIndex, "S1").value()->key, "n1") << "the first of two";
     EXPECT_EQ(store->count(kJobKind, kOpenJobIndex, group_prefix("n1")).value(), 1U);
     EXPECT_EQ(store->count(kJobKind, kEndedJobIndex, group_prefix("")).value(), 1U);
+}
+
+// Before step 3 they were known by their id alone.
+TEST_F(StoreFaults, UnknownMachinesOfAnOlderFileAreTheirTenants) {
+    UnknownMachine seen;
+    seen.id = "52:54:00:00:00:01";
+    seen.tenant = "a";
+    seen.requests = 3;
+    {
+        SQLite::Database old(path(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+        ASSERT_TRUE(migrate(old, path(), state_migrations().first(2)));
+        SQLite::Statement insert(old, "INSERT INTO record VALUES ('unknown-machine', ?, ?, 7)");
+        insert.bind(1, seen.id);
+        insert.bind(2, put_of(seen).value);
+        insert.exec();
+        old.exec(
+            "INSERT INTO index_entry VALUES ('unknown-machine', 'tenant', 'a/52:54:00:00:00:01', '52:54:00:00:00:01')");
+        old.exec("UPDATE meta SET value = 7 WHERE name = 'revision'");
+    }
+    const auto store = SqliteStore::open(path(), loop_.get_executor()).value();
+    EXPECT_EQ(store->revision(), 8U);
+    const auto key = unknown_machine_key("a", seen.id);
+    EXPECT_EQ(decode<UnknownMachine>(store->get(kUnknownMachineKind, key).value()->value)->requests, 3U);
+    EXPECT_FALSE(store->get(kUnknownMachineKind, seen.id).value());
+    EXPECT_EQ(store->scan(kUnknownMachineKind, kUnknownIdIndex, group_prefix(seen.id), "", 5)->front().key, key);
+    EXPECT_EQ(store->count(kUnknownMachineKind, kTenantIndex, group_prefix("a")).value(), 1U);
 }
 
 TEST_F(StoreFaults, FailedMigrationLeavesTheFileAsItWas) {
