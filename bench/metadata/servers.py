@@ -9,16 +9,12 @@ import sqlite3
 import subprocess
 import time
 
+from tests.lab.standalone import StandaloneAgent, free_port
+
 TICKS = os.sysconf("SC_CLK_TCK")
 NAME = "machine-000000"
 UUID = "6e657474-0000-4000-8000-{:012x}"
 MAC = "52:54:00:{:02x}:{:02x}:{:02x}"
-
-
-def free_port():
-    with socket.socket(socket.AF_INET6) as probe:
-        probe.bind(("::1", 0))
-        return probe.getsockname()[1]
 
 
 def wait_listening(port, within=60):
@@ -57,35 +53,37 @@ class Server:
         return total / 1024
 
 
-class Nett(Server):
+class Build:
+    """What StandaloneAgent needs of a build: the plugin that is measured, and tools that may be another build's."""
+
+    def __init__(self, folder, tools):
+        self._programs = {"nettd": folder / "agent/nettd", "nettsh": tools / "agent/cli/nettsh",
+                          "talos-fabric-builder": tools / "builder/talos-fabric-builder"}
+        self._plugin = folder / "plugins/metadata/nett-metadata.so"
+
+    def program(self, name):
+        return str(self._programs[name])
+
+    def plugin_folder(self, folder):
+        plugins = folder / "plugins"
+        plugins.mkdir(exist_ok=True)
+        link = plugins / self._plugin.name
+        if not link.is_symlink():
+            link.symlink_to(self._plugin)
+        return plugins
+
+
+class Nett(StandaloneAgent, Server):
     name = "nett"
+    READY_SECONDS = 60  # with 100,000 machines on a busy host
+    TOOL_SECONDS = 120
 
     def __init__(self, build, tools, folder):
-        self.folder, self._build, self._tools = folder, build, tools
-        self.port = free_port()
+        super().__init__(Build(build, tools), folder)
         self.boot_path = "/v1/boot/" + UUID.format(0)
         self.artifact = folder / "vmlinuz"
-        (folder / "plugins").mkdir()
-        (folder / "plugins" / "nett-metadata.so").symlink_to(build / "plugins/metadata/nett-metadata.so")
-        self._tool("pki", "init", folder, "--server-address", "::1")
-        self._tool("pki", "tenant", folder, "t")
-        (folder / "nett.conf").write_text(f"""state file {folder}/state.db
-secret-key file {folder}/secret.key
-artifacts directory {folder}/artifacts
-api socket {folder}/s
-io-threads 1
-!
-plugin metadata
- listen [::1]:{self.port}
- server-address ::1
- certificate {folder}/server.pem
- private-key {folder}/server.key
- client-ca {folder}/root.pem
- max-connections 20000
- max-connections-per-source 20000
-!
-""", encoding="utf-8")
-        self._process = None
+        self.builder("pki", "tenant", folder, "t")
+        self.write_config(self.metadata_node(" max-connections 20000\n max-connections-per-source 20000\n"), head="io-threads 1\n")
 
     def register(self, artifact_size):
         """A tenant, a set whose kernel has that size, and a machine that is told to boot it."""
@@ -93,36 +91,20 @@ plugin metadata
         self.artifact.write_bytes(os.urandom(artifact_size))
         (folder / "initramfs.xz").write_bytes(b"i" * 4096)
         (folder / "config.yaml").write_text("version: v1alpha1\n", encoding="utf-8")
-        self._tool("tenant", "add", "t", "--common-name", "t.boot.example")
-        self._tool("artifact", "import", "s", "--version", "v1", "--kernel", self.artifact, "--initramfs", folder / "initramfs.xz",
+        self.builder("tenant", "add", "t", "--common-name", "t.boot.example")
+        self.builder("artifact", "import", "s", "--version", "v1", "--kernel", self.artifact, "--initramfs", folder / "initramfs.xz",
                    "--command-line", "console=ttyS0 slab_nomerge pti=on")
-        self._tool("machine", "add", NAME, "--tenant", "t", "--uuid", UUID.format(0), "--mac", MAC.format(0, 0, 0), "--artifact-set", "s",
+        self.builder("machine", "add", NAME, "--tenant", "t", "--uuid", UUID.format(0), "--mac", MAC.format(0, 0, 0), "--artifact-set", "s",
                    "--config", folder / "config.yaml")
         # Maintenance: a script each time, from the same state, and no breaker of boot loops.
-        self._tool("machine", "state", NAME, "maintenance")
-
-    def _tool(self, *words):
-        done = subprocess.run([self._tools / "builder/talos-fabric-builder", "--server", f"unix:{self.folder}/s", *map(str, words)],
-                              capture_output=True, text=True, timeout=120, check=False)
-        if done.returncode != 0:
-            raise RuntimeError(f"{words}: {done.stdout}{done.stderr}")
-
-    def start(self):
-        with open(self.folder / "nettd.log", "ab") as log:
-            self._process = subprocess.Popen([self._build / "agent/nettd", "--config", self.folder / "nett.conf", "--plugin-dir",
-                                              self.folder / "plugins"], stdout=log, stderr=log)
-        try:
-            wait_listening(self.port)
-        except OSError as error:
-            raise RuntimeError((self.folder / "nettd.log").read_text(encoding="utf-8")[-2000:]) from error
+        self.builder("machine", "state", NAME, "maintenance")
 
     def stop(self):
-        if self._process:
-            self._process.terminate()
-            self._process.wait(30)
+        if self.process:
+            self.process.stop(within=30)
 
     def processes(self):
-        return [self._process.pid]
+        return [self.process.pid]
 
     def script(self):
         """What the machine is told, for nginx to serve a file of the same size."""
