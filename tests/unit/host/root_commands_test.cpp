@@ -19,13 +19,14 @@ TEST(RootCommands, AnEmptyConfigurationHasDefaults) {
     EXPECT_FALSE(settings.hostname.empty());
     EXPECT_EQ(settings.api_socket, "/run/nett/nettd.sock");
     EXPECT_EQ(settings.frr.zebra, "unix:/run/frr/zebra-grpc.sock");
+    EXPECT_EQ(settings.io_threads, 2);
 }
 
 TEST(RootCommands, EachCommandReachesItsSetting) {
-    const auto settings =
-        read_settings(parse("hostname tor-a\nlog level debug\nlog format json\nstate file /a\nsecret-key file /b\n"
-                            "artifacts directory /c\napi socket /d\nfrr backend vtysh\nfrr zebra target [::1]:1\n"
-                            "frr bgpd target unix:/e\nfrr vtysh path /f\nfrr vtysh socket-directory /g\n"));
+    const auto settings = read_settings(
+        parse("hostname tor-a\nlog level debug\nlog format json\nstate file /a\nsecret-key file /b\n"
+              "artifacts directory /c\napi socket /d\nfrr backend vtysh\nfrr zebra target [::1]:1\n"
+              "frr bgpd target unix:/e\nfrr vtysh path /f\nfrr vtysh socket-directory /g\nio-threads 7\n"));
     EXPECT_EQ(settings.hostname, "tor-a");
     EXPECT_EQ(settings.log_level, LogLevel::kDebug);
     EXPECT_EQ(settings.log_format, LogFormat::kJson);
@@ -33,6 +34,7 @@ TEST(RootCommands, EachCommandReachesItsSetting) {
     EXPECT_EQ(settings.secret_key_file, "/b");
     EXPECT_EQ(settings.artifact_directory, "/c");
     EXPECT_EQ(settings.api_socket, "/d");
+    EXPECT_EQ(settings.io_threads, 7);
     EXPECT_EQ(settings.frr, (FrrTargets{true, "[::1]:1", "unix:/e", "/f", "/g"}));
 }
 
@@ -101,6 +103,16 @@ TEST(StateSettings, WhatCannotWorkIsRefusedWithThePlaceAndTheRemedy) {
     const auto findings = validate_root(parse("state etcd https://[::1]:2379\n"));
     ASSERT_EQ(findings.size(), 1U);
     EXPECT_EQ(findings[0].to_string().find("nett.conf:1: error: needs \"state certificate\""), 0U);
+}
+
+TEST(RootCommands, ThereIsAtLeastOneIoThreadAndNotAThousand) {
+    const auto grammar = Grammar::build(root_commands()).value();
+    for (const auto* text : {"io-threads 0\n", "io-threads 65\n", "io-threads some\n"}) {
+        EXPECT_FALSE(parse_config(grammar, text, "nett.conf").ok()) << text;
+    }
+    const auto warnings = restart_warnings(read_settings(parse("")), parse("io-threads 4\n"));
+    ASSERT_EQ(warnings.size(), 1U);
+    EXPECT_NE(warnings[0].message.find("\"io-threads\" takes effect at the next start"), std::string::npos);
 }
 
 TEST(RootCommands, WhatNeedsARestartIsSaid) {
