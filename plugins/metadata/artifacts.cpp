@@ -100,7 +100,8 @@ Awaitable<void> Artifacts::check(ArtifactFile file, bool again) {
     co_await asio::co_spawn(io_, std::move(work), asio::use_awaitable);
 }
 
-void Artifacts::report(const std::string& sha256, bool damaged, const std::string& reason) const {
+void Artifacts::report(const std::string& sha256, bool damaged, const std::string& reason) {
+    verdicts_.fetch_add(1, std::memory_order_release);
     const auto names = names_of(sha256);
     if (damaged) {
         log_.error("an artifact is damaged and not served", {{"files", names}, {"sha256", sha256}, {"reason", reason}});

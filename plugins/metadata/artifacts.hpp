@@ -1,6 +1,8 @@
 // The files of artifact sets, as this host has them.
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -13,10 +15,10 @@
 #include "agent/sdk/model.hpp"
 #include "agent/sdk/result.hpp"
 #include "agent/sdk/store.hpp"
+#include "agent/sdk/task_group.hpp"
 #include "plugins/metadata/artifact_table.hpp"
 #include "plugins/metadata/file_verifier.hpp"
 #include "plugins/metadata/shared_value.hpp"
-#include "plugins/metadata/task_group.hpp"
 
 namespace nett::metadata {
 
@@ -46,12 +48,14 @@ public:
     Result<void> check_bootable(const ArtifactSet& set) const;
     // What is missing or damaged of all sets, for the health registry: "set/file: reason".
     std::vector<std::string> missing() const;
+    // How often a file was found damaged, or whole again: answers made before the last time may be wrong.
+    std::uint64_t verdicts() const { return verdicts_.load(std::memory_order_acquire); }
 
 private:
     Result<void> rebuild();
     Awaitable<void> patrol();
     Awaitable<void> check(ArtifactFile file, bool again);
-    void report(const std::string& sha256, bool damaged, const std::string& reason) const;
+    void report(const std::string& sha256, bool damaged, const std::string& reason);
     std::string names_of(const std::string& sha256) const;
 
     Store& store_;
@@ -60,6 +64,7 @@ private:
     Logger log_{"metadata"};
     FileVerifier verifier_;
     SharedValue<ArtifactTable> table_{std::make_shared<const ArtifactTable>(std::vector<ArtifactSet>{})};
+    std::atomic<std::uint64_t> verdicts_{0};
     TaskGroup tasks_;
     asio::steady_timer signal_;
     Subscription watch_;

@@ -93,7 +93,10 @@ Result<bool> broke_loop(const Store& store, const FoundMachine& found, const Pro
     if (!history) return fail(std::move(history.error()));
     if (!*history || !is_boot_loop((*history)->value, found.machine, profile.boot_loop, ask.now)) return false;
     const auto& recent = (*history)->value.recent;
-    if (!recent.empty() && ask.now - recent.back() < kSameBoot) return false;  // more of the boot that was counted
+    if (!recent.empty() && ask.now - recent.back() < kSameBoot) {
+        plan.lasting = false;  // more of the boot that was counted, and soon no more
+        return false;
+    }
     plan.cause = cause_of(ask, fmt::format("boot loop: it has netbooted {} times within {} minutes",
                                            profile.boot_loop.boots, profile.boot_loop.minutes));
     auto held = apply(found.machine, LifecycleEvent::kBootLoop, plan.cause);

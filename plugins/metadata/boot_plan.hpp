@@ -27,6 +27,8 @@ struct BootPlan {
     Machine before;
     Machine after;  // as it is once the transaction is committed
     Cause cause;
+    // Without consequences, and good for the same question for a second if no record changes.
+    bool lasting = true;
     // What is to be durable before the answer: the state, the wipe that is served once, a hold, an allocation, a token.
     // Without puts: nothing.
     Transaction transaction;

@@ -91,6 +91,13 @@ HealthCondition listener_condition(const std::string& trouble, bool hung) {
     return condition("listener", HealthState::kOk, "accepting");
 }
 
+HealthCondition token_listener_condition(bool configured, const std::string& trouble) {
+    if (!configured) return condition("token-listener", HealthState::kOk, "off");
+    if (trouble.empty()) return condition("token-listener", HealthState::kOk, "accepting");
+    return condition("token-listener", HealthState::kFailed, trouble,
+                     "see \"show metadata\"; is the limit of open files reached?");
+}
+
 void report_health(const Host& host, const Server& server, const Artifacts& artifacts, bool hung) {
     host.health.report(listener_condition(server.trouble(), hung));
     host.health.report(certificate_condition(server.tls()->certificate, host.clock.system_now()));

@@ -24,6 +24,8 @@ HealthCondition certificate_files_condition(const TlsReloads& reloads);
 
 // Loop thread. Reports metadata/{client-trust,certificate-files}.
 void report_tls_health(const Host& host, const TlsContext& tls, const TlsReloads& reloads);
+// Of the listener where Talos redeems boot tokens; "off" without one. Pure.
+HealthCondition token_listener_condition(bool configured, const std::string& trouble);
 // Loop thread. Reports metadata/{listener,certificate,state,artifacts}.
 void report_health(const Host& host, const Server& server, const Artifacts& artifacts, bool hung);
 

@@ -52,6 +52,10 @@ HealthCondition HomelabListener::health() const {
     return condition;
 }
 
+void HomelabListener::add_to(std::vector<OtherListener>& listeners) const {
+    add_listeners(listeners, "homelab", *server_);
+}
+
 Output HomelabListener::show() const {
     const auto& counters = server_->counters();
     boost::json::array listeners;

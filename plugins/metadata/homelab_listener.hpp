@@ -2,10 +2,12 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "agent/sdk/plugin.hpp"
 #include "plugins/metadata/homelab.hpp"
 #include "plugins/metadata/server.hpp"
+#include "plugins/metadata/status.hpp"
 
 namespace nett::metadata {
 
@@ -26,6 +28,7 @@ public:
 
     // Condition metadata/homelab, scope info; degraded while nobody has registered the tenant.
     HealthCondition health() const;
+    void add_to(std::vector<OtherListener>& listeners) const;
     // `show homelab`.
     Output show() const;
 

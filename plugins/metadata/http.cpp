@@ -1,7 +1,9 @@
 #include "plugins/metadata/http.hpp"
 
 #include <array>
+#include <charconv>
 #include <ctime>
+#include <utility>
 
 #include "plugins/metadata/limits.hpp"
 
@@ -42,17 +44,50 @@ std::string_view reason_phrase(unsigned status) {
     }
 }
 
-// IMF-fixdate, RFC 9110 section 5.6.7; without strftime, whose names follow the locale.
-std::string http_date(SystemTime now) {
+std::string format_http_date(std::time_t seconds) {
     constexpr std::array kDays{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
     constexpr std::array kMonths{"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    const std::time_t seconds = std::chrono::system_clock::to_time_t(now);
     std::tm utc{};
     gmtime_r(&seconds, &utc);
     return fmt::format("{}, {:02} {} {} {:02}:{:02}:{:02} GMT", kDays[static_cast<std::size_t>(utc.tm_wday)],
                        utc.tm_mday, kMonths[static_cast<std::size_t>(utc.tm_mon)], utc.tm_year + 1900, utc.tm_hour,
                        utc.tm_min, utc.tm_sec);
 }
+
+// IMF-fixdate, RFC 9110 section 5.6.7; without strftime, whose names follow the locale. Made once a second a thread.
+const std::string& http_date(SystemTime now) {
+    thread_local std::time_t known = -1;
+    thread_local std::string text;
+    const std::time_t seconds = std::chrono::system_clock::to_time_t(now);
+    if (seconds != known) {
+        text = format_http_date(seconds);
+        known = seconds;
+    }
+    return text;
+}
+
+// Every answer has a head, and formatting one cost as much as its encryption: numbers and texts are just appended.
+class HeadWriter {
+public:
+    HeadWriter() { text_.reserve(kUsualHead); }
+    template <typename... Parts>
+    void line(const Parts&... parts) {
+        (append(parts), ...);
+        text_ += "\r\n";
+    }
+    std::string take() { return std::move(text_); }
+
+private:
+    static constexpr std::size_t kUsualHead = 320;
+
+    void append(std::string_view text) { text_ += text; }
+    void append(std::uint64_t number) {
+        std::array<char, 20> digits{};  // of 2^64
+        const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
+        text_.append(digits.data(), end);
+    }
+    std::string text_;
+};
 
 }  // namespace
 
@@ -129,23 +164,25 @@ unsigned status_of(Code code) {
 }
 
 std::string render_head(const Response& response, bool keep_alive, SystemTime now) {
-    std::string head =
-        fmt::format("HTTP/1.1 {} {}\r\nDate: {}\r\n", response.status, reason_phrase(response.status), http_date(now));
-    if (response.status != 304) head += fmt::format("Content-Length: {}\r\n", response.content_length());
-    if (!response.content_type.empty()) head += fmt::format("Content-Type: {}\r\n", response.content_type);
-    if (!response.etag.empty()) head += fmt::format("ETag: \"{}\"\r\n", response.etag);
-    if (response.accept_ranges) head += "Accept-Ranges: bytes\r\n";
+    HeadWriter head;
+    head.line("HTTP/1.1 ", std::uint64_t{response.status}, " ", reason_phrase(response.status));
+    head.line("Date: ", http_date(now));
+    if (response.status != 304) head.line("Content-Length: ", response.content_length());
+    if (!response.content_type.empty()) head.line("Content-Type: ", response.content_type);
+    if (!response.etag.empty()) head.line("ETag: \"", response.etag, "\"");
+    if (response.accept_ranges) head.line("Accept-Ranges: bytes");
     if (response.status == 206 && response.window) {
-        head += fmt::format("Content-Range: bytes {}-{}/{}\r\n", response.window->first,
-                            response.window->first + response.window->count - 1, response.file_size);
+        const auto& window = *response.window;
+        head.line("Content-Range: bytes ", window.first, "-", window.first + window.count - 1, "/", response.file_size);
     }
-    if (response.status == 416) head += fmt::format("Content-Range: bytes */{}\r\n", response.file_size);
-    if (response.status == 405) head += "Allow: GET, HEAD\r\n";
-    if (response.status == 503) head += fmt::format("Retry-After: {}\r\n", kRetryAfterSeconds);
-    if (!response.boot_id.empty()) head += fmt::format("Nett-Boot-Id: {}\r\n", response.boot_id);
-    if (response.no_store) head += "Cache-Control: no-store\r\n";
-    head += keep_alive ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n";
-    return head;
+    if (response.status == 416) head.line("Content-Range: bytes */", response.file_size);
+    if (response.status == 405) head.line("Allow: GET, HEAD");
+    if (response.status == 503) head.line("Retry-After: ", std::uint64_t{kRetryAfterSeconds});
+    if (!response.boot_id.empty()) head.line("Nett-Boot-Id: ", response.boot_id);
+    if (response.no_store) head.line("Cache-Control: no-store");
+    head.line("Connection: ", keep_alive ? "keep-alive" : "close");
+    head.line();
+    return head.take();
 }
 
 }  // namespace nett::metadata

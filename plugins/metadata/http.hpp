@@ -17,6 +17,8 @@
 
 namespace nett::metadata {
 
+class TenantTable;
+
 enum class Method { kGet, kHead, kOther };
 
 struct Request {
@@ -32,6 +34,7 @@ struct Request {
 struct CertificateSubject {
     std::vector<std::string> common_names;
     std::vector<std::string> organizational_units;
+    friend bool operator==(const CertificateSubject&, const CertificateSubject&) = default;
 };
 
 // Where a request came in that no certificate says anything about (homelab.hpp).
@@ -54,6 +57,10 @@ struct Conversation {
     std::string artifact_set;
     std::string boot_id = {};         // of that boot request: what follows on the connection belongs to it
     unsigned artifacts_reported = 0;  // of that boot, to the log
+    // The tenant of a certificate with this subject, as of that table.
+    std::shared_ptr<const TenantTable> tenants = nullptr;
+    CertificateSubject subject = {};
+    std::string tenant = {};
 };
 
 // What became of a request; counted and shown by `show metadata`.

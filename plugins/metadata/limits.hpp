@@ -55,6 +55,12 @@ inline constexpr auto kRecentBootAge = std::chrono::minutes(15);
 inline constexpr auto kSameBoot = 10s;
 // Lines in the log about the files of one boot: a script names two or three.
 inline constexpr unsigned kMaxReportedArtifacts = 4;
+// Boot decisions that are remembered: a KiB or two each. Not longer than kRecordInterval, for which a boot is logged
+// once.
+inline constexpr std::size_t kMaxKnownBoots = 4096;
+inline constexpr auto kKnownBootAge = 1s;
+// Histories in one transaction: etcd takes 128 operations in one, and the store's own records come with them.
+inline constexpr std::size_t kBootsAtOnce = 50;
 inline constexpr auto kRecordInterval = 1s;  // at most one round of counter writes in this time
 
 // Hashing an artifact lets others run after each slice: 1 MiB takes a core one to three milliseconds.
@@ -75,8 +81,9 @@ inline constexpr int kMediaMaxConnections = 512;
 inline constexpr int kMediaMaxConnectionsPerSource = 64;
 // Pieces of an image that are remembered as sent: a mount reads some 3,000 ranges, which soon join.
 inline constexpr std::size_t kMaxMediaGaps = 4096;
-inline constexpr std::size_t kMediaDigestChunk = 1024 * 1024;  // a few milliseconds of an io thread
-inline constexpr auto kMediaSweepInterval = 60s;               // how long an expired grant may stay in the state file
+inline constexpr auto kMediaDigestAge = std::chrono::hours(1);  // then an image is read again before it is served
+inline constexpr std::size_t kMediaDigestChunk = 1024 * 1024;   // a few milliseconds of an io thread
+inline constexpr auto kMediaSweepInterval = 60s;                // how long an expired grant may stay in the state file
 
 // The homelab listener: some dozens of machines at once.
 inline constexpr int kHomelabMaxConnections = 256;

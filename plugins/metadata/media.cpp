@@ -14,6 +14,7 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "agent/sdk/free_with.hpp"
 #include "agent/sdk/strings.hpp"
 #include "plugins/metadata/limits.hpp"
 #include "plugins/metadata/ranges.hpp"
@@ -22,7 +23,7 @@ namespace nett::metadata {
 
 namespace {
 
-using DigestContext = std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)>;
+using DigestContext = std::unique_ptr<EVP_MD_CTX, FreeWith<EVP_MD_CTX_free>>;
 
 Response not_found(Outcome outcome) {
     return plain(404, outcome, "not found");
@@ -105,6 +106,11 @@ Awaitable<Result<Response>> MediaService::image(MediaGrant grant) {
     if (!grant.sha256.empty() && *sha256 != grant.sha256) {
         co_return fail(Code::kDataLoss, "{} has changed since the job was made; make the job again", grant.file);
     }
+    if (grant.sha256.empty()) {
+        std::string seen = *sha256;
+        auto pinned = co_await pin(grant, std::move(seen));
+        if (!pinned) co_return fail(std::move(pinned.error()));
+    }
     Response response;
     response.outcome = Outcome::kMedia;
     response.content_type = "application/octet-stream";
@@ -116,13 +122,33 @@ Awaitable<Result<Response>> MediaService::image(MediaGrant grant) {
     co_return response;
 }
 
+Awaitable<Result<void>> MediaService::pin(MediaGrant grant, std::string sha256) {
+    bool other = false;
+    RecordEdit edit = [&](const std::optional<Record>& record) -> Result<std::optional<Transaction::Put>> {
+        if (!record) return std::optional<Transaction::Put>();  // ended meanwhile
+        auto now = decode<MediaGrant>(record->value);
+        if (!now) return fail(std::move(now.error()));
+        other = !now->sha256.empty() && now->sha256 != sha256;
+        if (!now->sha256.empty()) return std::optional<Transaction::Put>();
+        now->sha256 = sha256;
+        return std::optional(put_of(*now));
+    };
+    std::string kind(kMediaGrantKind);
+    auto written = co_await update_record(store_, std::move(kind), grant.token_sha256, "plugin:metadata",
+                                          "first fetch of an image", std::move(edit));
+    if (!written) co_return fail(std::move(written.error()));
+    if (other) co_return fail(Code::kDataLoss, "{} changed while it was fetched; make the job again", grant.file);
+    co_return Result<void>{};
+}
+
 Awaitable<Result<std::string>> MediaService::digest(std::string path, std::shared_ptr<const OpenFile> file) {
     {
         const std::lock_guard lock(mutex_);
         const auto known = verified_.find(path);
-        if (known != verified_.end() && known->second.identity == file->identity()) co_return known->second.sha256;
+        const bool fresh = known != verified_.end() && clock_.steady_now() - known->second.read < kMediaDigestAge;
+        if (fresh && known->second.identity == file->identity()) co_return known->second.sha256;
     }
-    const DigestContext context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
+    const DigestContext context(EVP_MD_CTX_new());
     if (!context || EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) != 1) {
         co_return fail(Code::kInternal, "OpenSSL has no SHA-256");
     }
@@ -140,7 +166,7 @@ Awaitable<Result<std::string>> MediaService::digest(std::string path, std::share
     EVP_DigestFinal_ex(context.get(), bytes.data(), &size);
     auto sha256 = to_hex({reinterpret_cast<const char*>(bytes.data()), size});
     const std::lock_guard lock(mutex_);
-    verified_[path] = {file->identity(), sha256};
+    verified_[path] = {file->identity(), sha256, clock_.steady_now()};
     co_return sha256;
 }
 

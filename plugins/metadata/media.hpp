@@ -46,7 +46,7 @@ std::optional<std::string> media_refusal(const MediaGrant& grant, const MediaTar
 // Any thread: requests run concurrently on io threads. Store, events, clock and ledger outlive it.
 class MediaService {
 public:
-    MediaService(const Store& store, EventBus& events, const Clock& clock, MediaLedger& ledger)
+    MediaService(Store& store, EventBus& events, const Clock& clock, MediaLedger& ledger)
         : store_(store), events_(events), clock_(clock), ledger_(ledger) {}
 
     void set_settings(MediaSettings settings);
@@ -55,10 +55,12 @@ public:
 private:
     Awaitable<Result<Response>> image(MediaGrant grant);
     Awaitable<Result<std::string>> digest(std::string path, std::shared_ptr<const OpenFile> file);
+    // A job that named no digest: from its first fetch on the image has to stay what it was then.
+    Awaitable<Result<void>> pin(MediaGrant grant, std::string sha256);
     void follow(Response& response, const MediaGrant& grant) const;
     void note_refusal(const MediaGrant& grant, const Address6& source, const std::string& reason);
 
-    const Store& store_;
+    Store& store_;
     EventBus& events_;
     const Clock& clock_;
     MediaLedger& ledger_;
@@ -67,11 +69,13 @@ private:
     LogLimiter refusal_log_;
     LogLimiter failure_log_;
 
-    // What an image's digest was when it was read last: one of 100 MiB takes a quarter of a second. Bounded by the
+    // What an image's digest was when it was read last: one of 100 MiB takes a quarter of a second. Read again when the
+    // file's identity is another, and after kMediaDigestAge: a disk may lose bytes without telling. Bounded by the
     // number of files in the media directory.
     struct Verified {
         FileIdentity identity;
         std::string sha256;
+        SteadyTime read{};
     };
     std::mutex mutex_;
     std::map<std::string, Verified> verified_;  // by path; guarded

@@ -178,6 +178,11 @@ HealthCondition MediaListener::health() const {
     return condition;
 }
 
+void MediaListener::add_to(std::vector<OtherListener>& listeners) const {
+    add_listeners(listeners, "media", *http_);
+    add_listeners(listeners, "media", *https_);
+}
+
 Result<Output> MediaListener::show() const {
     auto grants = host_.store.list(kMediaGrantKind);
     if (!grants) return fail(std::move(grants.error()));

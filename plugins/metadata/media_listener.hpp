@@ -9,9 +9,10 @@
 #include <boost/json/array.hpp>
 
 #include "agent/sdk/plugin.hpp"
+#include "agent/sdk/task_group.hpp"
 #include "plugins/metadata/media.hpp"
 #include "plugins/metadata/server.hpp"
-#include "plugins/metadata/task_group.hpp"
+#include "plugins/metadata/status.hpp"
 
 namespace nett::metadata {
 
@@ -36,6 +37,7 @@ public:
 
     // Condition metadata/media, scope info: a BMC that cannot fetch is no reason to take boots elsewhere.
     HealthCondition health() const;
+    void add_to(std::vector<OtherListener>& listeners) const;
     // `show media`: one row a grant.
     Result<Output> show() const;
 

@@ -11,6 +11,7 @@
 #include <boost/json.hpp>
 
 #include "agent/sdk/build_id.hpp"
+#include "agent/sdk/task_group.hpp"
 #include "plugins/metadata/artifacts.hpp"
 #include "plugins/metadata/boot_metrics.hpp"
 #include "plugins/metadata/disk_health.hpp"
@@ -25,7 +26,6 @@
 #include "plugins/metadata/side_services.hpp"
 #include "plugins/metadata/status.hpp"
 #include "plugins/metadata/talos_early.hpp"
-#include "plugins/metadata/task_group.hpp"
 #include "plugins/metadata/tenants.hpp"
 #include "plugins/metadata/tls_keeper.hpp"
 #include "plugins/metadata/tls_status.hpp"
@@ -42,6 +42,7 @@ public:
     Awaitable<Result<void>> start(const ConfigNode& config) override {
         auto parts = std::make_unique<Parts>(host_);
         NETT_CO_TRY(parts->tenants.start(host_.store));
+        NETT_CO_TRY(parts->ports.start(host_.store, host_.hostname));
         NETT_CO_TRY(parts->service.start());
         const auto settings = settings_of(config);
         auto side = parts->side.start();
@@ -90,6 +91,7 @@ public:
         co_await parts_->server->stop(deadline);  // before the rest: then nobody records or asks for tenants
         co_await parts_->side.stop(deadline);
         co_await parts_->recorder.stop();
+        parts_->ports.stop();
         parts_->tenants.stop();
         host_.health.forget("metadata");
         parts_.reset();
@@ -119,7 +121,7 @@ private:
             : recorder(host.store, host.loop, host.clock),
               artifacts(host.store, host.events, host.loop, host.io, host.artifact_directory),
               boots(host.metrics),
-              service({host.store, host.secrets, host.events, host.clock, &boots}, tenants, recorder, artifacts),
+              service({host.store, host.secrets, host.events, host.clock, &boots}, tenants, ports, recorder, artifacts),
               server(std::make_shared<Server>(host.loop, host.io, host.clock,
                                               [this](Request request, const Peer& peer, Conversation& conversation) {
                                                   return service.handle(std::move(request), peer, conversation);
@@ -136,6 +138,7 @@ private:
                   return service.handle(std::move(request), peer, conversation);
               }) {}
         TenantCache tenants;
+        PortTable ports;
         Recorder recorder;
         Artifacts artifacts;
         BootMetrics boots;
@@ -193,7 +196,12 @@ private:
     }
 
     StatusView view() const {
-        return {*parts_->server, parts_->tenants.table()->size(), parts_->recorder.dropped(), host_.clock.system_now()};
+        std::vector<OtherListener> others;
+        add_listeners(others, "token", *parts_->tokens);
+        parts_->side.media().add_to(others);
+        parts_->side.homelab().add_to(others);
+        return {*parts_->server, std::move(others), parts_->tenants.table()->size(), parts_->recorder.dropped(),
+                host_.clock.system_now()};
     }
 
     void put_metrics() {
@@ -208,6 +216,8 @@ private:
     void report() {
         report_health(host_, *parts_->server, parts_->artifacts, heartbeat_lost());
         report_tls_health(host_, *parts_->server->tls(), parts_->tls.reloads());
+        const auto& tokens = *parts_->tokens;
+        host_.health.report(token_listener_condition(!tokens.endpoints().empty(), tokens.trouble()));
         parts_->side.report_health();
     }
 

@@ -22,8 +22,10 @@ public:
     void note(const std::string& key, std::string value, SteadyTime now) {
         const std::lock_guard lock(mutex_);
         if (const auto found = index_.find(key); found != index_.end()) {
-            entries_.erase(found->second);
-            index_.erase(found);
+            found->second->value = std::move(value);
+            found->second->time = now;
+            entries_.splice(entries_.begin(), entries_, found->second);
+            return;
         }
         entries_.push_front({key, std::move(value), now});
         index_[key] = entries_.begin();

@@ -4,6 +4,8 @@
 
 #include <boost/asio/post.hpp>
 
+#include "agent/sdk/enrol.hpp"
+#include "agent/sdk/records.hpp"
 #include "plugins/metadata/limits.hpp"
 
 namespace nett::metadata {
@@ -20,10 +22,8 @@ BootHistory counted(BootHistory history, const BootRecord& boot) {
     return history;
 }
 
-// What earlier requests of the tenant said; the latest one says the rest. What another tenant's clients said is not
-// passed on.
+// What earlier requests of the same tenant's clients said; the latest one says the rest.
 void add_earlier(UnknownMachine& seen, const UnknownMachine& earlier) {
-    if (seen.tenant != earlier.tenant) return;
     seen.first_seen = earlier.first_seen;
     seen.requests += earlier.requests;
     if (seen.uuid.empty()) seen.uuid = earlier.uuid;
@@ -72,33 +72,50 @@ void Recorder::follow(const Change& change) {
     }
 }
 
+// A client that asks in a loop is one boot for kSameBoot: what counts is when it began, what shows is the latest.
+void Recorder::PendingBoots::add(BootRecord boot) {
+    ++count;
+    const auto repeats = [&](const BootRecord& one) {
+        return one.outcome == boot.outcome && one.source == boot.source && boot.time - one.time < kSameBoot;
+    };
+    const auto size = last.size();
+    if (size >= 2 && repeats(last[size - 1]) && repeats(last[size - 2])) {
+        last.back() = std::move(boot);
+        return;
+    }
+    last.push_back(std::move(boot));
+    if (last.size() > kBootHistoryLength) last.erase(last.begin());
+}
+
 void Recorder::note_boot(const std::string& key, BootRecord boot) {
+    bool first = false;
     {
         const std::lock_guard lock(mutex_);
         if (pending_.boots.size() >= kMaxPendingBoots && !pending_.boots.contains(key)) {
             ++dropped_;
             return;
         }
-        auto& entry = pending_.boots[key];
-        ++entry.count;
-        entry.last.push_back(std::move(boot));
-        if (entry.last.size() > kBootHistoryLength) entry.last.erase(entry.last.begin());
+        first = pending_.empty();
+        pending_.boots[key].add(std::move(boot));
     }
-    wake();
+    if (first) wake();
 }
 
 void Recorder::note_unknown(UnknownMachine seen) {
+    bool first = false;
     {
         const std::lock_guard lock(mutex_);
-        if (pending_.unknown.size() >= kMaxPendingUnknown && !pending_.unknown.contains(seen.id)) {
+        auto key = unknown_machine_key(seen.tenant, seen.id);
+        if (pending_.unknown.size() >= kMaxPendingUnknown && !pending_.unknown.contains(key)) {
             ++dropped_;
             return;
         }
-        const auto [entry, fresh] = pending_.unknown.try_emplace(seen.id);
+        first = pending_.empty();
+        const auto [entry, fresh] = pending_.unknown.try_emplace(std::move(key));
         if (!fresh) add_earlier(seen, entry->second);
         entry->second = std::move(seen);
     }
-    wake();
+    if (first) wake();
 }
 
 std::uint64_t Recorder::dropped() const {
@@ -107,7 +124,8 @@ std::uint64_t Recorder::dropped() const {
 }
 
 void Recorder::wake() {
-    // The writer looks for work before it waits, both on the loop thread: no wake-up is lost.
+    // The writer takes all there is before it waits, both on the loop thread: no wake-up is lost, and the first of a
+    // round is enough.
     asio::post(loop_, [signal = signal_] { signal->cancel(); });
 }
 
@@ -135,22 +153,62 @@ Awaitable<void> Recorder::run() {
     }
 }
 
+Result<Transaction::Put> Recorder::history_put(const std::string& key, const PendingBoots& boots,
+                                               const std::optional<Record>& record) {
+    BootHistory history;
+    if (record) {
+        auto stored = decode<BootHistory>(record->value);
+        if (!stored) return fail(std::move(stored.error()));
+        history = std::move(*stored);
+    }
+    history.machine = key;
+    for (const auto& boot : boots.last) history = counted(std::move(history), boot);
+    history.boots += boots.count - boots.last.size();
+    return put_of(history);
+}
+
+// A thousand machines that boot at once are twenty transactions, not a thousand.
 Awaitable<void> Recorder::write_boots(std::map<std::string, PendingBoots> boots) {
-    for (const auto& [key, entry] : boots) {
+    BootBatch batch;
+    for (auto& [key, entry] : boots) {
         const auto machine = store_.get(kMachineKind, key);
         if (machine && !*machine) continue;  // deleted meanwhile
-        RecordEdit edit = [&entry,
-                           &key](const std::optional<Record>& record) -> Result<std::optional<Transaction::Put>> {
-            BootHistory history;
-            if (record) {
-                auto stored = decode<BootHistory>(record->value);
-                if (!stored) return fail(std::move(stored.error()));
-                history = std::move(*stored);
-            }
-            history.machine = key;
-            for (const auto& boot : entry.last) history = counted(std::move(history), boot);
-            history.boots += entry.count - entry.last.size();
-            return put_of(history);
+        batch.emplace_back(key, std::move(entry));
+        if (batch.size() < kBootsAtOnce) continue;
+        BootBatch full = std::exchange(batch, {});
+        co_await write_batch(std::move(full));
+    }
+    if (!batch.empty()) co_await write_batch(std::move(batch));
+}
+
+Awaitable<void> Recorder::write_batch(BootBatch batch) {
+    Transaction transaction;
+    transaction.actor = kActor;
+    transaction.reason = "boot request";
+    for (const auto& [key, entry] : batch) {
+        const auto record = store_.get(kBootHistoryKind, key);
+        auto put = record ? history_put(key, entry, *record) : fail(Error(record.error()));
+        if (!put) {
+            log_.warning("a boot was not recorded", {{"machine", key}, {"error", put.error()}});
+            continue;
+        }
+        transaction.compares.push_back(unchanged(kBootHistoryKind, key, *record ? (*record)->revision : 0));
+        transaction.puts.push_back(std::move(*put));
+    }
+    if (transaction.puts.empty()) co_return;
+    const auto together = co_await store_.commit(std::move(transaction));
+    if (together) co_return;
+    if (together.error().code == Code::kUnavailable && !stopping_) {
+        for (auto& [key, entry] : batch) put_back(key, std::move(entry));
+        co_return;
+    }
+    // One of them was written by somebody else, or cannot be: the others shall not suffer.
+    for (const auto& [key, entry] : batch) {
+        RecordEdit edit = [&entry = entry,
+                           &key = key](const std::optional<Record>& record) -> Result<std::optional<Transaction::Put>> {
+            auto put = history_put(key, entry, record);
+            if (!put) return fail(std::move(put.error()));
+            return std::optional(std::move(*put));
         };
         std::string kind(kBootHistoryKind);
         auto written = co_await update_record(store_, std::move(kind), key, kActor, "boot request", std::move(edit));
@@ -184,16 +242,16 @@ Awaitable<void> Recorder::write_unknown(std::map<std::string, UnknownMachine> un
     transaction.actor = kActor;
     transaction.reason = "unregistered machines asked for a boot decision";
     std::map<std::string, std::size_t> per_tenant;
-    for (const auto& [id, known] : known_) ++per_tenant[known.machine.tenant];
-    for (auto& [id, seen] : unknown) {
-        const auto known = known_.find(id);
+    for (const auto& [key, known] : known_) ++per_tenant[known.machine.tenant];
+    for (auto& [key, seen] : unknown) {
+        const auto known = known_.find(key);
         if (known != known_.end()) {
             add_earlier(seen, known->second.machine);
         } else if (++per_tenant[seen.tenant] > kMaxUnknownPerTenant) {
             evict(seen.tenant, transaction);
         }
         transaction.compares.push_back(
-            {std::string(kUnknownMachineKind), id, known == known_.end() ? 0 : known->second.revision});
+            {std::string(kUnknownMachineKind), key, known == known_.end() ? 0 : known->second.revision});
         transaction.puts.push_back(put_of(seen));
     }
     // Evicting what is being updated would delete and put one key.
@@ -202,7 +260,7 @@ Awaitable<void> Recorder::write_unknown(std::map<std::string, UnknownMachine> un
     auto written = co_await store_.commit(std::move(transaction));
     if (written) {
         for (const auto& one : deleted) known_.erase(one.key);
-        for (auto& [id, seen] : unknown) known_[id] = {std::move(seen), *written};
+        for (auto& [key, seen] : unknown) known_[key] = {std::move(seen), *written};
         co_return;
     }
     // Aborted: one of them was registered or forgotten at this moment. They will ask again.
@@ -214,13 +272,14 @@ Awaitable<void> Recorder::write_unknown(std::map<std::string, UnknownMachine> un
 // Deletes the tenant's record that was not seen for longest and is not deleted already.
 void Recorder::evict(const std::string& tenant, Transaction& transaction) const {
     const Known* oldest = nullptr;
-    for (const auto& [id, known] : known_) {
+    for (const auto& [key, known] : known_) {
         if (known.machine.tenant != tenant) continue;
         const bool taken = std::any_of(transaction.deletes.begin(), transaction.deletes.end(),
-                                       [&](const auto& one) { return one.key == id; });
+                                       [&, &key = key](const auto& one) { return one.key == key; });
         if (!taken && (oldest == nullptr || known.machine.last_seen < oldest->machine.last_seen)) oldest = &known;
     }
-    if (oldest != nullptr) transaction.deletes.push_back({std::string(kUnknownMachineKind), oldest->machine.id});
+    if (oldest == nullptr) return;
+    transaction.deletes.push_back({std::string(kUnknownMachineKind), unknown_machine_key(tenant, oldest->machine.id)});
 }
 
 }  // namespace nett::metadata

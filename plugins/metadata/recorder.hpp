@@ -5,7 +5,10 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <boost/asio/steady_timer.hpp>
 
@@ -15,7 +18,7 @@
 #include "agent/sdk/log.hpp"
 #include "agent/sdk/model.hpp"
 #include "agent/sdk/store.hpp"
-#include "plugins/metadata/task_group.hpp"
+#include "agent/sdk/task_group.hpp"
 
 namespace nett::metadata {
 
@@ -39,7 +42,9 @@ public:
 private:
     struct PendingBoots {
         std::uint64_t count = 0;
-        std::vector<BootRecord> last;  // at most kBootHistoryLength, newest last
+        // At most kBootHistoryLength, newest last; of requests that are one boot only the first and the last.
+        std::vector<BootRecord> last;
+        void add(BootRecord boot);
     };
     struct Known {
         UnknownMachine machine;
@@ -51,11 +56,17 @@ private:
         bool empty() const { return boots.empty() && unknown.empty(); }
     };
 
+    using BootBatch = std::vector<std::pair<std::string, PendingBoots>>;
+
     void wake();
     Pending take();
     Awaitable<void> run();
     Awaitable<void> write_boots(std::map<std::string, PendingBoots> boots);
     void put_back(const std::string& key, PendingBoots earlier);
+    Awaitable<void> write_batch(BootBatch batch);
+    // What the history is after these boots, given what is stored.
+    static Result<Transaction::Put> history_put(const std::string& key, const PendingBoots& boots,
+                                                const std::optional<Record>& record);
     Awaitable<void> write_unknown(std::map<std::string, UnknownMachine> unknown);
     void evict(const std::string& tenant, Transaction& transaction) const;
     void follow(const Change& change);

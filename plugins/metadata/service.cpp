@@ -6,9 +6,11 @@
 
 namespace nett::metadata {
 
-Service::Service(ServiceEnvironment environment, const TenantCache& tenants, Recorder& recorder, Artifacts& artifacts)
+Service::Service(ServiceEnvironment environment, const TenantCache& tenants, const PortTable& ports, Recorder& recorder,
+                 Artifacts& artifacts)
     : host_(std::move(environment)),
       tenants_(tenants),
+      ports_(ports),
       recorder_(recorder),
       artifacts_(artifacts),
       images_(kSquashfsCacheBytes),
@@ -29,13 +31,15 @@ Awaitable<Response> Service::handle(Request request, const Peer& peer, Conversat
 
 Awaitable<Response> Service::route_request(Request request, const Peer& peer, Conversation& conversation) {
     if (request.method == Method::kOther) co_return plain(405, Outcome::kBadRequest, "only GET and HEAD");
+    auto known = known_answer(request, peer, conversation);
+    if (known) co_return std::move(*known);
     auto route = parse_target(request.target);
     if (!route) {
         const auto outcome = route.error().code == Code::kInvalidArgument ? Outcome::kBadRequest : Outcome::kNotFound;
         if (outcome == Outcome::kNotFound) co_return plain(404, outcome, "not found");
         co_return plain(400, outcome, "bad request");
     }
-    auto tenant = peer.homelab ? Result<std::string>(peer.homelab->tenant) : tenants_.table()->match(peer.subject);
+    auto tenant = tenant_of(peer, conversation);
     if (!tenant) {
         if (const auto held = tenant_log_.admit(host_.clock.steady_now())) {
             const auto& names = peer.subject.common_names;
@@ -50,7 +54,8 @@ Awaitable<Response> Service::route_request(Request request, const Peer& peer, Co
         BootRoute boot_route = std::move(*asked);
         const auto* counted = host_.boots != nullptr ? &host_.boots->of(*tenant) : nullptr;
         const auto began = host_.clock.steady_now();
-        auto response = co_await boot(std::move(boot_route), request.method, peer, std::move(*tenant), conversation);
+        auto response =
+            co_await boot(std::move(boot_route), std::move(request), peer, std::move(*tenant), conversation);
         if (counted != nullptr) host_.boots->count(*counted, response.outcome, host_.clock.steady_now() - began);
         co_return response;
     }
@@ -61,6 +66,20 @@ Awaitable<Response> Service::route_request(Request request, const Peer& peer, Co
     report_artifact(artifact_route, request, peer, conversation);
     co_return co_await artifact(std::move(artifact_route), std::move(request), peer, std::move(*tenant),
                                 conversation.artifact_set);
+}
+
+// A connection's certificate does not change, so it is matched once, and again when the rules have changed.
+Result<std::string> Service::tenant_of(const Peer& peer, Conversation& conversation) const {
+    if (peer.homelab) return peer.homelab->tenant;
+    auto table = tenants_.table();
+    if (conversation.tenants == table && conversation.subject == peer.subject) return conversation.tenant;
+    auto tenant = table->match(peer.subject);
+    if (tenant) {
+        conversation.tenants = std::move(table);
+        conversation.subject = peer.subject;
+        conversation.tenant = *tenant;
+    }
+    return tenant;
 }
 
 // An answer for an error; `outcome` counts it when it is a 404. What is our fault is logged.

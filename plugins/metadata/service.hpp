@@ -17,8 +17,10 @@
 #include "plugins/metadata/boot_metrics.hpp"
 #include "plugins/metadata/boot_plan.hpp"
 #include "plugins/metadata/http.hpp"
+#include "plugins/metadata/known_boots.hpp"
 #include "plugins/metadata/log_limiter.hpp"
 #include "plugins/metadata/machines.hpp"
+#include "plugins/metadata/port_table.hpp"
 #include "plugins/metadata/recent_values.hpp"
 #include "plugins/metadata/recorder.hpp"
 #include "plugins/metadata/route.hpp"
@@ -42,8 +44,9 @@ struct ServiceEnvironment {
 // Every 404 has the same bytes, whatever its reason: a tenant cannot tell a foreign machine from none.
 class Service {
 public:
-    // Tenants, recorder and artifacts outlive the service.
-    Service(ServiceEnvironment environment, const TenantCache& tenants, Recorder& recorder, Artifacts& artifacts);
+    // Tenants, ports, recorder and artifacts outlive the service.
+    Service(ServiceEnvironment environment, const TenantCache& tenants, const PortTable& ports, Recorder& recorder,
+            Artifacts& artifacts);
 
     // Before the first request. Reads the tokens that are good still.
     Result<void> start();
@@ -57,7 +60,12 @@ private:
     using Found = Result<std::optional<FoundMachine>>;
 
     Awaitable<Response> route_request(Request request, const Peer& peer, Conversation& conversation);
-    Awaitable<Response> boot(BootRoute route, Method method, const Peer& peer, std::string tenant,
+    // The tenant of the peer's certificate, or why it has none.
+    Result<std::string> tenant_of(const Peer& peer, Conversation& conversation) const;
+    // What was decided on lately and holds still; empty: to be decided.
+    std::optional<Response> known_answer(const Request& request, const Peer& peer, Conversation& conversation);
+    BootBasis basis() const;
+    Awaitable<Response> boot(BootRoute route, Request request, const Peer& peer, std::string tenant,
                              Conversation& conversation);
     // The machine that asks; one that a rule of its tenant accepts is registered first.
     Awaitable<Found> find_or_enrol(AskedId asked, Method method, const Peer& peer, std::string tenant);
@@ -69,7 +77,7 @@ private:
     void report_boot(const FoundMachine& found, const BootPlan& plan, const Peer& peer, const std::string& boot_id);
     Response refuse_boot(const FoundMachine& found, const Peer& peer, Method method, const Error& error,
                          const std::string& boot_id);
-    // The port that is known to have the source's prefix, or nothing.
+    // The port that is configured for the source's prefix, else the one that switches know; or nothing.
     std::string port_of(const Address6& source) const;
 
     Response config(const ConfigRoute& route, const Request& request, const Peer& peer, const std::string& tenant,
@@ -97,9 +105,11 @@ private:
 
     const ServiceEnvironment host_;
     const TenantCache& tenants_;
+    const PortTable& ports_;
     Recorder& recorder_;
     Artifacts& artifacts_;
     ConfigImageCache images_;
+    KnownBoots known_boots_;
     RecentValues recent_sets_;   // by tenant and source: the set of the last script
     RecentValues last_tokens_;   // by machine: the record key of the token of its last script
     RecentValues last_reports_;  // by machine: that its last boot was logged

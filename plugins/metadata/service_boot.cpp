@@ -20,6 +20,12 @@ Response not_found(Outcome outcome) {
     return plain(404, outcome, "not found");
 }
 
+Response script_of(std::string script) {
+    Response response = plain(200, Outcome::kNetboot, "");
+    response.body = std::move(script);
+    return response;
+}
+
 Result<std::string> new_token() {
     std::string bytes(kTokenBytes, '\0');
     if (RAND_bytes(reinterpret_cast<unsigned char*>(bytes.data()), static_cast<int>(bytes.size())) != 1) {
@@ -66,8 +72,34 @@ Error unstored(const Store& store, Error error) {
 
 }  // namespace
 
-Awaitable<Response> Service::boot(BootRoute route, Method method, const Peer& peer, std::string tenant,
+BootBasis Service::basis() const {
+    return {host_.store.revision(), artifacts_.verdicts(), artifacts_.table(), settings_.load()};
+}
+
+std::optional<Response> Service::known_answer(const Request& request, const Peer& peer, Conversation& conversation) {
+    if (request.method != Method::kGet || peer.homelab) return std::nullopt;
+    const auto tenant = tenant_of(peer, conversation);
+    if (!tenant) return std::nullopt;
+    const auto now = host_.clock.steady_now();
+    const auto boot = known_boots_.find(KnownBoots::question(*tenant, peer, request.target), basis(), now);
+    if (!boot) return std::nullopt;
+    conversation.artifact_set = boot->set;
+    if (std::exchange(conversation.boot_id, boot->boot_id) != boot->boot_id) conversation.artifacts_reported = 0;
+    const std::string source = peer.source.to_string();
+    if (boot->netboot) recent_sets_.note(*tenant + " " + source, boot->set, now);
+    recorder_.note_boot(boot->machine,
+                        {host_.clock.system_now(), source, boot->netboot ? "netboot" : "localboot", boot->boot_id});
+    const auto outcome = boot->netboot ? Outcome::kNetboot : Outcome::kLocalBoot;
+    if (host_.boots != nullptr) {
+        host_.boots->count(host_.boots->of(*tenant), outcome, host_.clock.steady_now() - now);
+    }
+    return boot->netboot ? script_of(boot->script) : not_found(outcome);
+}
+
+Awaitable<Response> Service::boot(BootRoute route, Request request, const Peer& peer, std::string tenant,
                                   Conversation& conversation) {
+    const auto method = request.method;
+    const auto made_from = basis();
     conversation.artifact_set.clear();
     if (method == Method::kGet) {  // HEAD boots nothing
         conversation.boot_id = new_boot_id();
@@ -83,13 +115,19 @@ Awaitable<Response> Service::boot(BootRoute route, Method method, const Peer& pe
     }
     auto plan = co_await decide(machine, method, peer, conversation.boot_id);
     if (!plan) co_return refuse_boot(machine, peer, method, plan.error(), conversation.boot_id);
-    if (method == Method::kGet) report_boot(machine, *plan, peer, conversation.boot_id);
+    if (method == Method::kGet) {
+        report_boot(machine, *plan, peer, conversation.boot_id);
+        if (plan->lasting && !peer.homelab) {
+            known_boots_.note(
+                KnownBoots::question(tenant, peer, request.target), made_from,
+                {machine.key, plan->kind != BootKind::kDisk, plan->script, plan->set, conversation.boot_id},
+                host_.clock.steady_now());
+        }
+    }
     if (plan->kind == BootKind::kDisk) co_return not_found(Outcome::kLocalBoot);
     conversation.artifact_set = plan->set;
     recent_sets_.note(tenant + " " + peer.source.to_string(), plan->set, host_.clock.steady_now());
-    Response response = plain(200, Outcome::kNetboot, "");
-    response.body = std::move(plan->script);
-    co_return response;
+    co_return script_of(std::move(plan->script));
 }
 
 Awaitable<Service::Found> Service::find_or_enrol(AskedId asked, Method method, const Peer& peer, std::string tenant) {
@@ -138,6 +176,7 @@ Awaitable<Result<BootPlan>> Service::decide(FoundMachine& found, Method method, 
             continue;
         }
         if (!plan || method != Method::kGet || !plan->is_durable_first()) co_return plan;
+        plan->lasting = false;
         auto committed = co_await host_.store.commit(std::move(plan->transaction));
         if (committed) {
             if (!plan->token_sha256.empty()) {
@@ -231,7 +270,7 @@ std::string Service::port_of(const Address6& source) const {
     for (const auto& one : settings->ports) {
         if (one.prefix.contains(source)) return one.port;
     }
-    return {};
+    return ports_.find(source);
 }
 
 }  // namespace nett::metadata

@@ -16,6 +16,13 @@ std::int64_t days_left(const CertificateInfo& certificate, SystemTime now) {
 
 }  // namespace
 
+void add_listeners(std::vector<OtherListener>& out, const std::string& use, const Server& server) {
+    for (const auto& endpoint : server.endpoints()) {
+        out.push_back(
+            {use, to_string(endpoint), static_cast<std::uint64_t>(server.admission().connections()), server.trouble()});
+    }
+}
+
 boost::json::object status_of(const StatusView& view) {
     const auto& counters = view.server.counters();
     const auto& admission = view.server.admission();
@@ -24,12 +31,18 @@ boost::json::object status_of(const StatusView& view) {
 
     boost::json::array listeners;
     for (const auto& endpoint : view.server.endpoints()) listeners.emplace_back(to_string(endpoint));
+    boost::json::array others;
+    for (const auto& one : view.others) {
+        others.push_back(
+            {{"use", one.use}, {"endpoint", one.endpoint}, {"connections", one.connections}, {"trouble", one.trouble}});
+    }
     boost::json::object requests;
     for (std::size_t i = 0; i < kOutcomes; ++i) {
         requests[name_of(static_cast<Outcome>(i))] = counters.outcomes[i].load();
     }
     return {
         {"listeners", std::move(listeners)},
+        {"other_listeners", std::move(others)},
         {"connections",
          {{"now", admission.connections()},
           {"most", admission.most()},
@@ -63,6 +76,10 @@ std::string status_text(const StatusView& view) {
         listeners += (listeners.empty() ? "" : ", ") + to_string(endpoint);
     std::string out;
     out += fmt::format("listeners     {}\n", listeners);
+    for (const auto& one : view.others) {
+        out += fmt::format("  {:<11} {} ({} connections){}\n", one.use, one.endpoint, one.connections,
+                           one.trouble.empty() ? "" : ": " + one.trouble);
+    }
     out += fmt::format("certificate   {}, valid until {} ({} days)\n", certificate.subject,
                        to_rfc3339(certificate.not_after), days_left(certificate, view.now));
     out += fmt::format("tenants       {}\n", view.tenants);

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "plugins/metadata/limits.hpp"
 #include "plugins/metadata/media_settings.hpp"
 #include "tests/unit/metadata/service_fixture.hpp"
 #include "tests/unit/metadata/settings_lines.hpp"
@@ -148,6 +149,46 @@ TEST_F(MediaTest, AnImageThatChangedSinceTheJobWasMadeIsNotServed) {
     EXPECT_TRUE(events_.has("media.error"));
     std::filesystem::remove(path());
     expect_refused(get(target_));
+}
+
+TEST_F(MediaTest, AJobWithoutADigestIsHeldToItsFirstFetch) {
+    auto any = grant();
+    any.sha256.clear();
+    issue(any);
+    EXPECT_EQ(get(target_).status, 200U);
+    const auto pinned = decode<MediaGrant>(store_.get(kMediaGrantKind, key_).value()->value).value();
+    EXPECT_EQ(pinned.sha256, sha256_hex("image bytes"));
+    EXPECT_EQ(get(target_).status, 200U);
+    std::filesystem::remove(path());
+    write_image("image bytez");
+    expect_refused(get(target_));
+}
+
+// Reading is done in slices, so the turns that a request takes tell whether it read.
+TEST_F(MediaTest, AnImageIsReadAgainAfterAnHour) {
+    const std::string large(3 * kMediaDigestChunk, 'x');
+    write_image(large);
+    auto wanted = grant();
+    wanted.sha256 = sha256_hex(large);
+    wanted.expires = clock_.system_now() + 2h;
+    issue(wanted);
+    const auto turns = [this] {
+        Peer peer;
+        peer.source = boost::asio::ip::make_address_v6("2001:db8:bc::b");
+        Conversation conversation;
+        Request request{Method::kGet, target_};
+        asio::co_spawn(context_, service_.handle(std::move(request), peer, conversation),
+                       [](std::exception_ptr, const Response& response) { EXPECT_EQ(response.status, 200U); });
+        context_.restart();
+        return context_.run();
+    };
+    const auto reading = turns();
+    const auto knowing = turns();
+    EXPECT_LT(knowing, reading);
+    clock_.advance(kMediaDigestAge - 1min);
+    EXPECT_EQ(turns(), knowing);
+    clock_.advance(1min);
+    EXPECT_EQ(turns(), reading);
 }
 
 TEST_F(MediaTest, CountsWhatWasSentAndTellsTheJob) {

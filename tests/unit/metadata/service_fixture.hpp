@@ -85,6 +85,7 @@ protected:
         set.files = {add_file("vmlinuz", "kernel bytes"), add_file("initramfs.xz", "initramfs bytes")};
         store.put(put_of(set));
         EXPECT_TRUE(tenants_.start(store));
+        EXPECT_TRUE(ports_.start(store, "tor-a"));
         EXPECT_TRUE(recorder_.start());
         EXPECT_TRUE(artifacts_.start());
         ServiceSettings settings;
@@ -96,6 +97,7 @@ protected:
         store.before_commit = nullptr;  // it may refer to what the test's body had
         run(context_, with_result(artifacts_.stop()));
         run(context_, with_result(recorder_.stop()));
+        ports_.stop();
         tenants_.stop();
         std::filesystem::remove_all(directory_);
     }
@@ -174,9 +176,10 @@ protected:
     EventList events_;
     ManualClock clock_;
     TenantCache tenants_;
+    PortTable ports_;
     Recorder recorder_{store, context_.get_executor(), clock_};
     Artifacts artifacts_{store, events_, context_.get_executor(), context_.get_executor(), directory_};
-    Service service_{{store, secrets_, events_, clock_}, tenants_, recorder_, artifacts_};
+    Service service_{{store, secrets_, events_, clock_}, tenants_, ports_, recorder_, artifacts_};
     ServiceSettings settings_;
     Conversation conversation_;
 };

@@ -202,6 +202,22 @@ TEST_F(LifecycleInABoot, EnrolsByThePortThatTheSourceIsBehind) {
     EXPECT_EQ(store.list(kMachineKind).value().size(), 1U);
 }
 
+TEST_F(LifecycleInABoot, ThePortsThatSwitchesAdvertiseAreKnownByThemselvesAndConfiguredOnesOverrideThem) {
+    store.put({std::string(kReportedPortKind), "tor-b/swp7", R"({"prefix":"2001:db8:b000:7::/64"})"});
+    AutoEnrolRule rule;
+    rule.ports = {"tor-b/*"};
+    rule.name_pattern = "n-{mac}";
+    add_rule(rule);
+    get("/v1/boot/aa-bb-cc-00-00-01");
+    EXPECT_EQ(store.list(kMachineKind).value().size(), 1U);
+    settings_.ports = {{"tor-a/swp1", Prefix6::parse("2001:db8:b000:7::/64").value()}};
+    service_.set_settings(settings_);
+    get("/v1/boot/aa-bb-cc-00-00-02");
+    EXPECT_EQ(store.list(kMachineKind).value().size(), 1U);
+    flush();
+    EXPECT_EQ(decode<UnknownMachine>(store.list(kUnknownMachineKind).value()[0].value)->port, "tor-a/swp1");
+}
+
 TEST_F(LifecycleInABoot, RecordsWhatAnUnknownMachineSaysAboutItself) {
     settings_.ports = {{"tor-a/swp7", Prefix6::parse("2001:db8:b000:7::/64").value()}};
     service_.set_settings(settings_);
@@ -219,7 +235,10 @@ TEST_F(LifecycleInABoot, RecordsWhatAnUnknownMachineSaysAboutItself) {
     // Another tenant's clients learn nothing from it, not even that it was there before.
     get("/v1/boot/11111111-2222-3333-4444-555555555555", peer_of("b.boot.example"));
     flush();
-    const auto other = decode<UnknownMachine>(store.list(kUnknownMachineKind).value()[0].value).value();
+    const auto both = store.list(kUnknownMachineKind).value();
+    ASSERT_EQ(both.size(), 2U);
+    EXPECT_EQ(both[0].value, records[0].value) << "nor do they take it over";
+    const auto other = decode<UnknownMachine>(both[1].value).value();
     EXPECT_EQ(other.tenant, "tenant-b");
     EXPECT_TRUE(other.macs.empty());
     EXPECT_EQ(other.requests, 1U);

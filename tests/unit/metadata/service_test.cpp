@@ -446,8 +446,8 @@ TEST_F(ServiceTest, BoundsUnknownMachinesPerTenant) {
     flush();
     const auto records = store.list(kUnknownMachineKind).value();
     EXPECT_EQ(records.size(), kMaxUnknownPerTenant + 1);
-    EXPECT_EQ(records[0].key, "aa:00:00:00:00:00");
-    EXPECT_EQ(records[1].key, "bb:00:00:00:00:14");  // the 20 oldest went
+    EXPECT_EQ(records.front().key, "tenant-a/bb:00:00:00:00:14");  // the 20 oldest went
+    EXPECT_EQ(records.back().key, "tenant-b/aa:00:00:00:00:00");
 }
 
 }  // namespace

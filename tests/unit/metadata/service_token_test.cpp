@@ -101,7 +101,7 @@ TEST_F(BootTokens, EndWithTimeWithTheNextScriptAndWithTheInstallation) {
 
 TEST_F(BootTokens, OfAnEarlierRunAreRevokedByTheNextScript) {
     const auto first = boot_target();
-    Service restarted{{store, secrets_, events_, clock_}, tenants_, recorder_, artifacts_};
+    Service restarted{{store, secrets_, events_, clock_}, tenants_, ports_, recorder_, artifacts_};
     restarted.set_settings(settings_);
     ASSERT_TRUE(restarted.start());
     const auto script = run(context_, restarted.handle({Method::kGet, std::string("/v1/boot/") + kUuid},
