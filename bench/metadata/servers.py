@@ -14,6 +14,7 @@ from tests.lab.standalone import StandaloneAgent, free_port
 TICKS = os.sysconf("SC_CLK_TCK")
 NAME = "machine-000000"
 UUID = "6e657474-0000-4000-8000-{:012x}"
+VARIANTS = 60  # times 100 machines: more than the service remembers
 MAC = "52:54:00:{:02x}:{:02x}:{:02x}"
 
 
@@ -142,9 +143,11 @@ class Nett(StandaloneAgent, Server):
         return tuple(map(copied, row))
 
     def machine_paths(self, asked, count):
-        """A file of `asked` boot requests, spread over the `count` machines."""
+        """A file of boot requests of `asked` machines, spread over the `count` there are. No two are alike within a second (the serial number
+        is not looked at where the UUID is known), so that each is decided on and none is remembered."""
         path = self.folder / f"paths-{count}"
-        path.write_text("".join(f"/v1/boot/{UUID.format(i)}\n" for i in range(0, count, count // asked)), encoding="ascii")
+        path.write_text("".join(f"/v1/boot/{UUID.format(i)}?serial=v{variant}\n" for variant in range(VARIANTS)
+                                for i in range(0, count, count // asked)), encoding="ascii")
         return path
 
 
