@@ -178,7 +178,8 @@ TEST_F(EnrolTest, RegistersInOneTransactionAndKeepsTheQuota) {
     ASSERT_TRUE(done);
     EXPECT_EQ(done->value.production.pool, "nodes");
     EXPECT_TRUE(store.get(kMachineKind, "node-525400000001").value());
-    EXPECT_FALSE(store.get(kUnknownMachineKind, unknown_machine_key("a", "52:54:00:00:00:01")).value()) << "it is not unknown any more";
+    EXPECT_FALSE(store.get(kUnknownMachineKind, unknown_machine_key("a", "52:54:00:00:00:01")).value())
+        << "it is not unknown any more";
     ASSERT_EQ(events_.events.size(), 1U);
     EXPECT_EQ(events_.events[0].type, "machine.registered");
     EXPECT_EQ(enrol("52:54:00:00:00:02").error().message, "tenant \"a\" has 1 machines, its quota is 1");
