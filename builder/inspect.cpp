@@ -75,7 +75,7 @@ Result<std::vector<BootFile>> read_folder(const std::filesystem::path& folder) {
 // Empty when it is not hex.
 std::string from_hex(const std::string& text) {
     long size = 0;
-    const std::unique_ptr<unsigned char, OpensslFree<free_buffer>> bytes(OPENSSL_hexstr2buf(text.c_str(), &size));
+    const std::unique_ptr<unsigned char, FreeWith<free_buffer>> bytes(OPENSSL_hexstr2buf(text.c_str(), &size));
     ERR_clear_error();
     return bytes ? std::string(reinterpret_cast<const char*>(bytes.get()), static_cast<std::size_t>(size)) : "";
 }

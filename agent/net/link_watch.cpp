@@ -41,7 +41,7 @@ Link link_of(rtnl_link* object) {
 std::string upper_of(rtnl_link* object, nl_cache* all) {
     int master = rtnl_link_get_master(object);
     if (master <= 0) return {};
-    std::unique_ptr<rtnl_link, netlink::Deleter<rtnl_link_put>> upper(rtnl_link_get(all, master));
+    std::unique_ptr<rtnl_link, FreeWith<rtnl_link_put>> upper(rtnl_link_get(all, master));
     if (!upper) return {};
     const char* kind = rtnl_link_get_type(upper.get());
     if (kind != nullptr && std::string_view(kind) == "vrf") return {};
