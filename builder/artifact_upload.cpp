@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <functional>
+#include <thread>
 
 #include <fcntl.h>
 #include <openssl/evp.h>
@@ -19,6 +21,10 @@ constexpr std::size_t kChunkBytes = 256 * 1024;
 constexpr std::size_t kMaxFileName = 128;
 // A stuck agent is given up; a slow disk is not: at least 1 MB/s.
 constexpr std::uint64_t kSlowestBytesPerSecond = 1'000'000;
+
+// How often, and how fast, an upload is tried while the agent ends the one that broke off: it notices within a second.
+constexpr int kResumeAttempts = 10;
+constexpr std::chrono::milliseconds kResumePause{300};
 
 using DigestPtr = std::unique_ptr<EVP_MD_CTX, FreeWith<EVP_MD_CTX_free>>;
 
@@ -115,15 +121,22 @@ Result<LocalFile> describe_file(const std::string& path) {
 }
 
 Result<Uploaded> upload(Server& server, const LocalFile& file, bool again, const UploadProgress& progress) {
-    const auto found = find_upload(server, file);
-    if (!found) return fail(found.error());
-    Uploaded result;
-    result.existed = found->stored() && !again;
-    if (result.existed) return result;
-    // More than the whole is an upload of something else under this digest; the agent drops it when we begin anew.
-    result.resumed = found->received() <= file.size ? found->received() : 0;
-    if (auto sent = send(server, file, progress, result); !sent) return fail(std::move(sent.error()));
-    return result;
+    for (int attempt = 1;; ++attempt) {
+        const auto found = find_upload(server, file);
+        if (!found) return fail(found.error());
+        Uploaded result;
+        result.existed = found->stored() && !again;
+        if (result.existed) return result;
+        // More than the whole is an upload of something else under this digest; the agent drops it when we begin anew.
+        result.resumed = found->received() <= file.size ? found->received() : 0;
+        auto sent = send(server, file, progress, result);
+        if (sent) return result;
+        // The agent may still be busy with the upload that broke off, and have more of it than it said.
+        const Code code = sent.error().code;
+        const bool moved = code == Code::kAborted || code == Code::kFailedPrecondition;
+        if (!moved || attempt == kResumeAttempts) return fail(std::move(sent.error()));
+        std::this_thread::sleep_for(kResumePause);
+    }
 }
 
 }  // namespace nett::builder

@@ -35,6 +35,10 @@ public:
             reply->set_existed(true);
             return grpc::Status::OK;  // without reading on
         }
+        if (busy-- > 0) {
+            received += "half";
+            return {grpc::StatusCode::ABORTED, "somebody is uploading"};
+        }
         if (part.header().offset() != received.size()) return {grpc::StatusCode::FAILED_PRECONDITION, "wrong offset"};
         while (reader->Read(&part)) received += part.chunk();
         reply->set_sha256(sha256_hex(received));
@@ -44,6 +48,7 @@ public:
     const std::string target;
     std::string known;
     std::string received;
+    int busy = 0;  // uploads that meet the one that broke off, whose rest comes in meanwhile
 
 private:
     std::unique_ptr<grpc::Server> server_;
@@ -82,6 +87,21 @@ TEST(Upload, GoesOnWhereAnInterruptedOneStopped) {
     EXPECT_EQ(uploaded->resumed, 10U);
     EXPECT_EQ(uploaded->sent, file->size - 10);
     EXPECT_EQ(told, file->size);
+    EXPECT_EQ(agent.received, "first half, second half");
+}
+
+TEST(Upload, WaitsForTheAgentToEndTheOneThatBrokeOff) {
+    const TemporaryFolder folder;
+    FakeAgent agent(folder.at("agent.sock"));
+    put_file(folder.at("vmlinuz"), "first half, second half");
+    const auto file = describe_file(folder.at("vmlinuz"));
+    ASSERT_TRUE(file);
+    agent.received = "first ";
+    agent.busy = 1;
+    Server server(agent.target);
+    const auto uploaded = upload(server, *file);
+    ASSERT_TRUE(uploaded) << uploaded.error().to_string();
+    EXPECT_EQ(uploaded->resumed, 10U);
     EXPECT_EQ(agent.received, "first half, second half");
 }
 
