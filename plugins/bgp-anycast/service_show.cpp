@@ -66,9 +66,10 @@ std::string text_of_actuators(const json::object& data) {
         if (list == nullptr) continue;
         const json::object& entry = list->as_object();
         text += fmt::format(
-            "{} {} seq {} {}, bgpd {}\n", key[0] == 'g' ? "Gate " : "Drain", text_of(entry.at("prefix_list")),
+            "{} {} seq {} {}, bgpd {} ({}{})\n", key[0] == 'g' ? "Gate " : "Drain", text_of(entry.at("prefix_list")),
             entry.at("sequence").to_number<std::uint32_t>(), text_of(entry.at("action")),
-            entry.at("in_sync").as_bool() ? "has it" : "does not have it yet " + text_of(entry.at("error")));
+            entry.at("in_sync").as_bool() ? "has it" : "does not have it yet " + text_of(entry.at("error")),
+            text_of(entry.at("backend")), entry.at("module").as_string().starts_with("stock") ? ", stock module" : "");
     }
     return text;
 }
@@ -152,6 +153,10 @@ json::object Service::actuators_data() const {
                             {"sequence", entry.sequence},
                             {"action", permit ? "permit" : "deny"},
                             {"in_sync", bgpd.connected && bgpd.in_sync},
+                            {"backend", bgpd.backend},
+                            {"module", bgpd.backend != "grpc" || !bgpd.connected ? ""
+                                       : bgpd.hardened                           ? "hardened"
+                                                                                 : "stock, worked around"},
                             {"error", bgpd.error}};
     };
     if (settings_.gate) data["gate"] = list(*settings_.gate, announcer_.stance() != Stance::kWithdrawn);

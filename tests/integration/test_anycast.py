@@ -26,13 +26,14 @@ class Anycast:
         self.node = world.lab.nodes["meta-1"]
         self.frr = world.fabric.frr["meta-1"]
 
-    def configure(self, *lines, without=()):
-        """The lab's configuration with more lines in the plugin's node; the agent reloads it."""
+    def configure(self, *lines, without=(), before=""):
+        """The lab's configuration with more lines in the plugin's node, and before the plugins; the agent reloads it."""
         text = agent.meta_config("meta-1")
         for line in without:
             assert line in text
             text = text.replace(line, "")
         text = re.sub(r"(plugin bgp-anycast\n(?: .*\n)*)", lambda found: found.group(1) + "".join(lines), text)
+        text = text.replace("!\n", before + "!\n", 1)
         self.agent.configure(text)
         if self.agent.running():
             self.agent.reload()
@@ -138,6 +139,31 @@ def test_a_drain_moves_the_fabric_and_leaves_the_address_served(anycast):
     assert shown["state"] == "de-preferred" and "new disk" in shown["reason"]
     anycast.agent.nettsh("anycast resume")
     anycast.wait_next_hop(HOME)
+
+
+def test_the_vtysh_backend_drains_gates_and_withdraws_too(anycast):
+    """A stock FRR: bgpd's module is there in the lab, and the agent does not use it."""
+    healthy = flag(anycast)
+    anycast.configure(f" check flag exec\n  command /usr/bin/test -e {healthy}\n{QUICK}", before="frr backend vtysh\n")
+    wait.until("it announces through vtysh", lambda: anycast.show()["state"] == "announced" and anycast.check("flag")["state"] == "up", within=15)
+    assert anycast.show()["gate"]["backend"] == "vtysh" and "bgpd has it (vtysh)" in anycast.agent.nettsh("show anycast").stdout
+    anycast.agent.nettsh("anycast drain new disk")
+    wait.until("meta-1's path carries GRACEFUL_SHUTDOWN", lambda: "raceful" in ((anycast.path_of_home() or {}).get("community") or {}).get("string", ""),
+               within=10)
+    assert anycast.path_of_home()["locPrf"] == 0 and anycast.on_host()
+    anycast.wait_next_hop(OTHER)
+    anycast.agent.nettsh("anycast resume")
+    anycast.wait_next_hop(HOME, within=10)
+    assert "community" not in anycast.path_of_home()
+    healthy.unlink()
+    anycast.wait_state("withdrawn")
+    anycast.wait_next_hop(OTHER)
+    assert f"{frr.GATE} seq 5 deny" in anycast.frr.vtysh("show running-config") and not anycast.on_host()
+    healthy.touch()
+    anycast.wait_next_hop(HOME, within=10)
+    anycast.agent.nettsh("anycast maintenance")
+    anycast.wait_state("withdrawn")
+    anycast.wait_next_hop(OTHER)
 
 
 def test_drain_on_every_server_loses_no_path(anycast):
