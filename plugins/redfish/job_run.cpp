@@ -55,26 +55,42 @@ JobView view_job(const Store& store, const Clock& clock, const std::string& job,
     return view;
 }
 
-Awaitable<Result<void>> save_job(Store& store, const Clock& clock, std::string id, Progress progress) {
-    RecordEdit edit = [&](const std::optional<Record>& record) -> Result<std::optional<Transaction::Put>> {
-        if (!record) return fail(Code::kNotFound, "job {} was deleted", id);
-        auto job = decode<Job>(record->value);
-        if (!job) return fail(std::move(job.error()));
-        // Whoever cancels a job that is still queued ends it in the record.
-        if (const auto state = parse_step(job->state); state && is_final(*state)) {
-            return fail(Code::kFailedPrecondition, "job {} has ended already: {}", id, job->state);
-        }
-        job->state = to_string(progress.step);
-        job->message = progress.message;
-        job->progress = encode_progress(progress);
-        job->updated = clock.system_now();
-        return std::optional<Transaction::Put>(put_of(*job));
-    };
-    std::string reason = fmt::format("job {}: {}", id, to_string(progress.step));
-    auto committed =
-        co_await update_record(store, std::string(kJobKind), job_key(id), kActor, std::move(reason), std::move(edit));
-    if (!committed) co_return fail(std::move(committed.error()));
-    co_return Result<void>();
+static Result<Transaction> save_transaction(const Store& store, const Clock& clock, const std::string& id,
+                                            const Progress& progress, const Fence& fence) {
+    const auto kept = holds(store, fence);
+    if (!kept) return fail(kept.error());
+    if (!*kept) return fail(Code::kPermissionDenied, "another server drives the BMC of job {} now", id);
+    const auto record = store.get(kJobKind, job_key(id));
+    if (!record) return fail(record.error());
+    if (!*record) return fail(Code::kNotFound, "job {} was deleted", id);
+    auto job = decode<Job>((*record)->value);
+    if (!job) return fail(std::move(job.error()));
+    // Whoever cancels a job that is still queued ends it in the record.
+    if (const auto state = parse_step(job->state); state && is_final(*state)) {
+        return fail(Code::kFailedPrecondition, "job {} has ended already: {}", id, job->state);
+    }
+    job->state = to_string(progress.step);
+    job->message = progress.message;
+    job->progress = encode_progress(progress);
+    job->updated = clock.system_now();
+    Transaction transaction;
+    transaction.compares.push_back(unchanged(kJobKind, job_key(id), (*record)->revision));
+    if (fence) transaction.compares.push_back(*fence);
+    transaction.puts.push_back(put_of(*job));
+    transaction.actor = kActor;
+    transaction.reason = fmt::format("job {}: {}", id, to_string(progress.step));
+    return transaction;
+}
+
+Awaitable<Result<void>> save_job(Store& store, const Clock& clock, std::string id, Progress progress, Fence fence) {
+    for (int attempt = 0; attempt < kMaxUpdateAttempts; ++attempt) {
+        auto transaction = save_transaction(store, clock, id, progress, fence);
+        if (!transaction) co_return fail(std::move(transaction.error()));
+        auto committed = co_await store.commit(std::move(*transaction));
+        if (committed) co_return Result<void>();
+        if (committed.error().code != Code::kAborted) co_return fail(std::move(committed.error()));
+    }
+    co_return fail(Code::kAborted, "job {} changes faster than it can be updated; try again", id);
 }
 
 JobRun::JobRun(const Services& services, JobOrder order, std::unique_ptr<Transport> transport, Turnstile turnstile)
@@ -202,13 +218,18 @@ Awaitable<bool> JobRun::save() {
     state_.progress.session = session_.uri();
     if (same_for_recovery(state_.progress, saved_)) co_return true;
     for (bool told = false; !stopping_; told = true) {
-        auto committed = co_await save_job(services_.store, services_.clock, order_.id, state_.progress);
+        auto committed = co_await save_job(services_.store, services_.clock, order_.id, state_.progress, order_.fence);
         if (committed) {
             if (saved_.step != state_.progress.step) publish_step();
             saved_ = state_.progress;
             co_return true;
         }
         const Code code = committed.error().code;
+        if (code == Code::kPermissionDenied) {
+            log_.warning("another server goes on with a job", {{"job", order_.id}, {"why", committed.error()}});
+            lost_bmc_ = true;
+            co_return false;
+        }
         if (code == Code::kNotFound || code == Code::kFailedPrecondition) {
             log_.warning("a job was ended by somebody else", {{"job", order_.id}, {"why", committed.error()}});
             co_return false;

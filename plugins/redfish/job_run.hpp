@@ -15,6 +15,7 @@
 #include "agent/sdk/secret.hpp"
 #include "agent/sdk/store.hpp"
 #include "plugins/redfish/job_machine.hpp"
+#include "plugins/redfish/ownership.hpp"
 #include "plugins/redfish/session.hpp"
 
 namespace nett::redfish {
@@ -29,6 +30,7 @@ struct Services {
     HealthRegistry& health;
     Store& store;
     const SecretBox& secrets;
+    std::string server = {};  // this agent's name among the servers that share the state
 };
 
 // What a run starts with.
@@ -43,6 +45,7 @@ struct JobOrder {
     Progress progress;
     std::chrono::seconds boot_deadline{1800};
     std::vector<MediaGrant> grants = {};  // to be stored before it begins
+    Fence fence = {};                     // this server's claim of the BMC
 };
 
 // How a run gives its place among the running ones away while it has nothing to ask of the BMC, and gets one back. The
@@ -55,14 +58,17 @@ struct Turnstile {
 // What the machine's and the job's records say now.
 JobView view_job(const Store& store, const Clock& clock, const std::string& job, const std::string& machine);
 
-// Writes state, message and progress to the job's record, whatever else changed in it meanwhile.
-Awaitable<Result<void>> save_job(Store& store, const Clock& clock, std::string id, Progress progress);
+// Writes state, message and progress to the job's record, whatever else changed in it meanwhile. kPermissionDenied: the
+// claim of the BMC is lost, and nothing was written.
+Awaitable<Result<void>> save_job(Store& store, const Clock& clock, std::string id, Progress progress, Fence fence = {});
 
 // Loop thread only. `services` outlive it. The owner keeps it until run() has ended.
 class JobRun {
 public:
     JobRun(const Services& services, JobOrder order, std::unique_ptr<Transport> transport, Turnstile turnstile);
 
+    // Before run().
+    void set_fence(Fence fence) { order_.fence = std::move(fence); }
     // Works until the job is at rest, its record is gone, or stop() was called.
     Awaitable<void> run();
     // The machine's or the job's record changed: look again.
@@ -77,6 +83,8 @@ public:
     const JobOrder& order() const { return order_; }
     const Progress& progress() const { return state_.progress; }
     bool credentials_refused() const { return session_.credentials_refused(); }
+    // Another server drives the BMC now, and the job.
+    bool lost_bmc() const { return lost_bmc_; }
 
 private:
     JobView view();
@@ -100,6 +108,7 @@ private:
     asio::steady_timer timer_;
     Logger log_{"redfish"};
     bool has_place_ = true;
+    bool lost_bmc_ = false;
     bool woken_ = false;
     bool stopping_ = false;
 };

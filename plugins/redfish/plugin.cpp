@@ -133,7 +133,7 @@ class RedfishPlugin final : public Plugin {
 public:
     explicit RedfishPlugin(const Host& host)
         : health_(host.health),
-          runner_({host.loop, host.clock, host.events, host.health, host.store, host.secrets},
+          runner_({host.loop, host.clock, host.events, host.health, host.store, host.secrets, host.hostname},
                   [io = host.io](ClientSettings settings) { return make_client(io, std::move(settings)); }) {}
 
     Awaitable<Result<void>> start(const ConfigNode& config) override { co_return runner_.start(settings_of(config)); }

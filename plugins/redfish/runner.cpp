@@ -14,8 +14,19 @@
 #include "plugins/redfish/job_record.hpp"
 
 namespace nett::redfish {
+
+namespace {
+
+// A server that died is noticed some seconds later; its BMCs are taken over soon after that.
+constexpr std::chrono::seconds kOwnerLook{2};
+
+}  // namespace
+
 Runner::Runner(Services services, TransportFactory factory)
-    : services_(services), factory_(std::move(factory)), all_done_(services.loop) {}
+    : services_(services),
+      factory_(std::move(factory)),
+      all_done_(services.loop),
+      later_(std::make_shared<asio::steady_timer>(services.loop)) {}
 
 Result<void> Runner::start(RunnerSettings settings) {
     settings_ = std::move(settings);
@@ -135,6 +146,7 @@ void Runner::pump() {
         for (const std::string& key : keys) {
             if (places_.full(settings_)) break;
             Entry& entry = jobs_.at(key);
+            if (entry.not_before > services_.clock.steady_now()) continue;
             if (!entry.place) entry.place = find_place(services_.store, settings_, entry.machine);
             if (!places_.may_run(*entry.place, phase == Phase::kReturning, settings_)) continue;
             places_.occupy(*entry.place);
@@ -165,9 +177,28 @@ void Runner::leave_place(const std::string& key) {
     pump();
 }
 
+void Runner::look_later(const std::string& key) {
+    jobs_.at(key).not_before = services_.clock.steady_now() + kOwnerLook;
+    if (std::exchange(later_armed_, true)) return;
+    later_->expires_after(kOwnerLook);
+    later_->async_wait([this, timer = std::weak_ptr(later_)](boost::system::error_code ended) {
+        if (ended || timer.expired()) return;
+        later_armed_ = false;
+        pump();
+    });
+}
+
 Awaitable<void> Runner::work(std::string key) {
+    std::string endpoint = jobs_.at(key).place->endpoint;
+    std::string server = services_.server;
+    auto fence = co_await claim_bmc(services_.store, std::move(server), std::move(endpoint));
+    if (!fence) {
+        look_later(key);
+        co_return;
+    }
     auto run = prepare(key);
     if (run) {
+        (*run)->set_fence(std::move(*fence));
         auto stored = co_await store_grants(services_.store, (*run)->order().grants);
         if (!stored) run = fail(std::move(stored.error()));
     }
@@ -177,6 +208,10 @@ Awaitable<void> Runner::work(std::string key) {
     }
     JobRun& here = *(jobs_.at(key).run = std::move(*run));
     co_await here.run();
+    if (here.lost_bmc()) {
+        look_later(key);
+        co_return;
+    }
     auto remembered = co_await remember_bmc(services_, settings_, here);
     if (!remembered) log_.warning("a job's outcome cannot be stored", {{"error", remembered.error()}});
 }
@@ -223,6 +258,8 @@ void Runner::finished(const std::string& key) {
     if (!step || is_final(*step)) {
         by_phase_[Phase::kResting].erase(key);
         jobs_.erase(key);
+    } else if (!stopping_ && entry.not_before > services_.clock.steady_now()) {
+        set_phase(key, entry, Phase::kQueued);
     } else if (!stopping_ && wants_to_wake(key, entry)) {
         set_phase(key, entry, Phase::kQueued);
     }
@@ -233,6 +270,8 @@ void Runner::finished(const std::string& key) {
 
 Awaitable<void> Runner::stop(SteadyTime deadline) {
     stopping_ = true;
+    later_->cancel();
+    later_armed_ = false;
     job_watch_.reset();
     machine_watch_.reset();
     bmc_watch_.reset();

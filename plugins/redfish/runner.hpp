@@ -55,6 +55,7 @@ private:
         std::string machine;
         std::optional<Place> place;  // nullopt: look it up again
         std::unique_ptr<JobRun> run;
+        SteadyTime not_before{};  // another server has its BMC, or the claim could not be stored
     };
     using Jobs = std::map<std::string, Entry>;
 
@@ -67,6 +68,7 @@ private:
     bool wants_to_wake(const std::string& key, const Entry& entry) const;
     void pump();
     void launch(const std::string& key, Entry& entry);
+    void look_later(const std::string& key);
     void leave_place(const std::string& key);
     Awaitable<void> work(std::string key);
     Result<std::unique_ptr<JobRun>> prepare(const std::string& key);
@@ -86,6 +88,8 @@ private:
     bool stopping_ = false;
     bool pumping_ = false;
     asio::steady_timer all_done_;
+    std::shared_ptr<asio::steady_timer> later_;  // when jobs of other servers' BMCs are looked at again
+    bool later_armed_ = false;
     Subscription job_watch_;
     Subscription machine_watch_;
     Subscription bmc_watch_;

@@ -102,7 +102,7 @@ protected:
     }
 
     void start() {
-        Services services{loop.get_executor(), clock, events, health, store, secrets};
+        Services services{loop.get_executor(), clock, events, health, store, secrets, server};
         runner =
             std::make_unique<Runner>(services, [this](ClientSettings settings) -> Result<std::unique_ptr<Transport>> {
                 FakeBmc& bmc = bmcs[settings.origin.address.to_string()];
@@ -148,6 +148,7 @@ protected:
     PlainBox secrets;
     Events events;
     Health health;
+    std::string server;  // this agent's name, where several share the state
     RunnerSettings settings{8, {Prefix6::parse("2001:db8:bc::/64").value()}, {kImage, {}, ""}, seconds(1800), {}, {}};
     std::unique_ptr<Runner> runner;
 };
