@@ -123,6 +123,7 @@ def debs(release, tmp_path_factory):
     built = pathlib.Path(ready) / release if ready else SOURCE / "build" / "packages" / release
     if not ready:
         run(SOURCE / "packaging" / "deb" / "build.sh", "--release", release, "--quick", built)
+    assert list(built.glob("nett-agent_*.deb")), f"there are no packages in {built}"
     for source, name in ((built, "nett"), (build_frr(release), "frr")):
         (folder / name).mkdir()
         for deb in source.glob("*.deb"):
