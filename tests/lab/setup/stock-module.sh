@@ -5,6 +5,8 @@
 #
 # Built from the same source as the frr that is installed, for tests of how nett behaves against it; never installed. Kept
 # in the cache; a build takes a minute and a half on two idle cores. Load it with `zebra -M PATH:PORT`.
+# What build.sh sets and reads, shellcheck does not see.
+# shellcheck disable=SC2034,SC2154
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
