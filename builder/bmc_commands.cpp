@@ -62,15 +62,6 @@ Outcome add(const Options& options, const Invocation& invocation) {
     });
 }
 
-Result<std::string> digest_text(std::string_view text) {
-    std::string digest;
-    for (const char c : to_lower(text)) {
-        if (c != ':') digest += c;
-    }
-    if (digest.size() == 64 && digest.find_first_not_of("0123456789abcdef") == std::string::npos) return digest;
-    return fail(Code::kInvalidArgument, "expected the SHA-256 of the certificate's DER, 64 hex digits");
-}
-
 }  // namespace
 
 void add_bmc_commands(CLI::App& application, Invocation& invocation) {
@@ -96,7 +87,7 @@ void add_bmc_commands(CLI::App& application, Invocation& invocation) {
     command
         ->add_option("--pin", options->pinned_sha256,
                      "SHA-256 of the BMC's certificate (DER); without it and --ca-file the first one seen is pinned")
-        ->transform(canonical("SHA256", digest_text))
+        ->transform(canonical("SHA256", parse_pin))
         ->excludes(ca);
     command->callback([&invocation, options] {
         if (options->password_variable.empty() && options->password_file.empty())

@@ -1,12 +1,12 @@
 #!/bin/sh
-# embed.sh INPUT OUTPUT: a C++ header with the text of INPUT as kBootTemplate.
+# embed.sh INPUT OUTPUT NAME: a C++ header with the text of INPUT as NAME.
 set -eu
 {
     echo '#pragma once'
     echo '#include <string_view>'
     echo 'namespace nett::builder {'
-    printf 'inline constexpr std::string_view kBootTemplate = R"ipxe('
+    printf 'inline constexpr std::string_view %s = R"nett(' "$3"
     cat "$1"
-    echo ')ipxe";'
+    echo ')nett";'
     echo '}'
 } >"$2"

@@ -68,9 +68,10 @@ int run(int argc, char** argv) {
         "talos-fabric-builder");
     Invocation invocation;
     ClientIdentity identity;
-    application.require_subcommand(1);
+    application.require_subcommand(0, 1);
     application.fallthrough();
     add_common_options(application, invocation, identity);
+    add_nodes_commands(application, invocation);
     add_pki_commands(application, invocation);
     add_image_command(application, invocation);
     add_homelab_command(application, invocation);

@@ -34,6 +34,7 @@ struct Invocation {
 CLI::Validator canonical(std::string description, std::function<Result<std::string>(std::string_view)> parse);
 
 // Each adds its subcommands; `invocation` outlives the application.
+void add_nodes_commands(CLI::App& application, Invocation& invocation);
 void add_pki_commands(CLI::App& application, Invocation& invocation);
 void add_pki_status_command(CLI::App& pki, Invocation& invocation);
 void add_image_command(CLI::App& application, Invocation& invocation);

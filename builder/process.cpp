@@ -29,6 +29,9 @@ std::string search_path() {
 }
 
 std::optional<std::string> find_tool(const std::string& name) {
+    if (name.find('/') != std::string::npos) {
+        return ::access(name.c_str(), X_OK) == 0 ? std::optional(name) : std::nullopt;
+    }
     const std::string path = search_path();
     for (const std::string_view folder : split(path, ':')) {
         std::string candidate = (folder.empty() ? "." : std::string(folder)) + "/" + name;

@@ -91,6 +91,7 @@ Server::Server(const std::string& server_target) : target(server_target) {
     inventory = v1::Inventory::NewStub(channel);
     artifacts = v1::Artifacts::NewStub(channel);
     system = v1::System::NewStub(channel);
+    jobs = v1::Jobs::NewStub(channel);
 }
 
 Error error_of(const grpc::Status& status, const std::string& target) {

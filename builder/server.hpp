@@ -36,6 +36,7 @@ struct Server {
     std::unique_ptr<v1::Inventory::Stub> inventory;
     std::unique_ptr<v1::Artifacts::Stub> artifacts;
     std::unique_ptr<v1::System::Stub> system;
+    std::unique_ptr<v1::Jobs::Stub> jobs;
 };
 
 // A failed status as Error, with the agent as context; kUnavailable says how to find out why.

@@ -126,6 +126,15 @@ Result<std::string> parse_bmc_endpoint(std::string_view text) {
     return std::string(kScheme) + to_string(*endpoint);
 }
 
+Result<std::string> parse_pin(std::string_view text) {
+    constexpr std::size_t kSha256Digits = 64;
+    std::string digest = to_lower(text);
+    std::erase(digest, ':');
+    if (digest.size() == kSha256Digits && digest.find_first_not_of("0123456789abcdef") == std::string::npos)
+        return digest;
+    return fail(Code::kInvalidArgument, "expected the SHA-256 of the certificate's DER, 64 hex digits");
+}
+
 Result<std::string> parse_extension_layers(std::string_view text) {
     try {
         return layers_to_json(YAML::Load(std::string(text)));

@@ -28,6 +28,9 @@ Result<std::string> parse_server_target(std::string_view text);
 // "https://[2001:db8:bc::1]", with a port if need be: an origin without a path.
 Result<std::string> parse_bmc_endpoint(std::string_view text);
 
+// SHA-256 of a certificate's DER, with or without colons: 64 hex digits in lower case.
+Result<std::string> parse_pin(std::string_view text);
+
 // The layers of a Talos extensions.yaml (YAML or JSON; the list itself or a mapping with "layers") as JSON array text.
 Result<std::string> parse_extension_layers(std::string_view text);
 
