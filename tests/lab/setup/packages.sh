@@ -131,7 +131,8 @@ package_list() {
 		python3-tenacity
 		python3-webob
 		strace                    # that no key is on a command line
-		golang-go                 # step-ca and step (step.sh): a CA and an ACME server that this project has not written
+		golang-go                 # step-ca and step (step.sh), Talos' own config module (talos-config.sh): not written by this project
+		python3-jsonschema        # nodes.yaml by a validator that is not ours
 
 		[deb]
 		debhelper                 # packaging/deb/build.sh
