@@ -22,7 +22,7 @@ TESTS = SOURCE / "packaging" / "deb" / "debian" / "tests"
 CACHE = pathlib.Path(os.environ.get("NETT_CACHE", "/var/cache/nett"))
 OLDER = "0.0.9"
 # What dpkg, apt and the tests themselves leave in any root.
-NOT_NETTS = re.compile(r"^/(proc|sys|dev|run|tmp|debs|source|root|var/cache|var/log|var/lib/(apt|dpkg)|usr/local/bin)(/|$)|^/etc/(passwd|group|shadow"
+NOT_NETTS = re.compile(r"^/(proc|sys|dev|run|tmp|debs|source|root|var/cache|var/log(?!/nett(/|$))|var/lib/(apt|dpkg)|usr/local/bin)(/|$)|^/etc/(passwd|group|shadow"
                        r"|gshadow|subuid|subgid)-?$|^/(etc|var/lib|var/tmp)/frr(/|$)|/__pycache__/|^/etc/ld\.so\.cache$|^/var/lib/systemd/deb-systemd-helper-(enabled|masked)$")
 
 

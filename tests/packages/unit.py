@@ -20,8 +20,10 @@ import time
 _UNIT_FOLDERS = ("/usr/lib/systemd/system", "/lib/systemd/system")
 _DONE_HERE = {"Type", "NotifyAccess", "ExecStartPre", "ExecStart", "ExecReload", "ExecStopPost", "TimeoutStopSec", "User", "Group",
               "SupplementaryGroups", "AmbientCapabilities", "CapabilityBoundingSet", "NoNewPrivileges", "UMask", "RuntimeDirectory",
-              "RuntimeDirectoryMode", "StateDirectory", "StateDirectoryMode", "LimitNOFILE", "WatchdogSec"}
-_LEFT_TO_SYSTEMD = {"PrivateDevices", "PrivateNetwork", "Restart", "RestartSec", "ReadWritePaths", "ProtectSystem", "ProtectHome", "PrivateTmp", "DevicePolicy", "DeviceAllow",
+              "RuntimeDirectoryMode", "StateDirectory", "StateDirectoryMode", "LogsDirectory", "LogsDirectoryMode", "LimitNOFILE",
+              "WatchdogSec"}
+_LEFT_TO_SYSTEMD = {"PrivateDevices", "PrivateNetwork", "Restart", "RestartSec", "ReadWritePaths", "ProtectSystem", "ProtectHome", "PrivateTmp", "DevicePolicy",
+                    "DeviceAllow",
                     "PrivateMounts", "ProtectClock", "ProtectControlGroups", "ProtectHostname", "ProtectKernelLogs",
                     "ProtectKernelModules", "ProtectKernelTunables", "ProtectProc", "ProcSubset", "RemoveIPC", "RestrictNamespaces",
                     "RestrictRealtime", "RestrictSUIDSGID", "LockPersonality", "MemoryDenyWriteExecute", "RestrictAddressFamilies",
@@ -151,7 +153,7 @@ class Unit:
         return {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin", "LANG": "C.UTF-8", **more}
 
     def _make_folders(self):
-        for base, key in (("/run", "RuntimeDirectory"), ("/var/lib", "StateDirectory")):
+        for base, key in (("/run", "RuntimeDirectory"), ("/var/lib", "StateDirectory"), ("/var/log", "LogsDirectory")):
             path = pathlib.Path(base) / self._one(key)
             path.mkdir(exist_ok=True)
             path.chmod(int(self._one(f"{key}Mode"), 8))
