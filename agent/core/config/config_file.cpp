@@ -14,6 +14,7 @@ namespace nett {
 namespace {
 
 constexpr mode_t kNewFileMode = 0640;
+constexpr mode_t kPrivateMode = 0600;
 
 // Closes a descriptor when it goes out of scope.
 class Descriptor {
@@ -63,15 +64,15 @@ std::string folder_of(const std::string& path) {
     return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
 }
 
-// The new bytes in a file beside `path`, with its mode and owner.
-Result<std::string> write_beside(const std::string& path, std::string_view text) {
+// The new bytes in a file beside `path`, with its mode and owner; `mode` while there is no such file.
+Result<std::string> write_beside(const std::string& path, std::string_view text, mode_t mode) {
     std::string temporary = path + ".XXXXXX";
     const Descriptor file(mkostemp(temporary.data(), O_CLOEXEC));
     if (file.get() < 0) return system_error("create a file beside it", path);
     struct stat old = {};
     const bool exists = stat(path.c_str(), &old) == 0;
     auto written = write_all(file.get(), text, path);
-    if (written && fchmod(file.get(), exists ? old.st_mode & 07777U : kNewFileMode) != 0)
+    if (written && fchmod(file.get(), exists ? old.st_mode & 07777U : mode) != 0)
         written = system_error("set the mode", path);
     if (written && exists && geteuid() == 0 && fchown(file.get(), old.st_uid, old.st_gid) != 0) {
         written = system_error("set the owner", path);
@@ -83,25 +84,36 @@ Result<std::string> write_beside(const std::string& path, std::string_view text)
     return temporary;
 }
 
+// The temporary file becomes `target`; durable.
+Result<void> put_in_place(const std::string& temporary, const std::string& target) {
+    if (rename(temporary.c_str(), target.c_str()) != 0) {
+        auto failure = system_error("replace", target);
+        unlink(temporary.c_str());
+        return failure;
+    }
+    const Descriptor folder(open(folder_of(target).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (folder.get() < 0 || fsync(folder.get()) != 0) return system_error("flush the folder", target);
+    return {};
+}
+
 }  // namespace
+
+Result<void> write_private_file(const std::string& path, std::string_view text) {
+    auto temporary = write_beside(path, text, kPrivateMode);
+    if (!temporary) return fail(std::move(temporary.error()));
+    return put_in_place(*temporary, path);
+}
 
 Result<void> write_config_file(const std::string& path, std::string_view text) {
     const auto target = resolved(path);
-    auto temporary = write_beside(target, text);
+    auto temporary = write_beside(target, text, kNewFileMode);
     if (!temporary) return fail(std::move(temporary.error()));
     // The former file is a convenience (it may hold comments); that it cannot be kept must not keep this one from being
     // saved.
     const auto former = target + ".sav";
     unlink(former.c_str());
     [[maybe_unused]] const int kept = link(target.c_str(), former.c_str());
-    if (rename(temporary->c_str(), target.c_str()) != 0) {
-        auto failure = system_error("replace", target);
-        unlink(temporary->c_str());
-        return failure;
-    }
-    const Descriptor folder(open(folder_of(target).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (folder.get() < 0 || fsync(folder.get()) != 0) return system_error("flush the folder", target);
-    return {};
+    return put_in_place(*temporary, target);
 }
 
 }  // namespace nett

@@ -13,9 +13,9 @@ namespace nett {
 namespace {
 
 // First words that the shell or the file format use themselves.
-constexpr std::array<std::string_view, 14> kReserved = {"no",     "exit",     "end",    "do",       "show",
-                                                        "commit", "abort",    "help",   "discard",  "rebase",
-                                                        "write",  "rollback", "logout", "configure"};
+constexpr std::array<std::string_view, 15> kReserved = {"no",     "exit",     "end",    "do",        "show",
+                                                        "commit", "abort",    "help",   "discard",   "rebase",
+                                                        "write",  "rollback", "logout", "configure", "quit"};
 
 struct TypeName {
     std::string_view name;
