@@ -12,7 +12,8 @@
 namespace nett {
 
 // The inventory outlives the commands.
-std::vector<OpCommand> inventory_commands(Inventory& inventory);
+std::vector<OpCommand> inventory_commands(Inventory& inventory);  // all of them
+std::vector<OpCommand> inventory_show_commands(Inventory& inventory);
 
 // Live names for {x:word:@machines} and the like: machines, tenants, artifact-sets, bmcs, jobs, pools,
 // unknown-machines.
