@@ -1,12 +1,15 @@
 #include "agent/sdk/log.hpp"
 
 #include <atomic>
+#include <deque>
 #include <mutex>
 
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
+
+#include "agent/sdk/log_history.hpp"
 
 namespace nett {
 
@@ -26,6 +29,23 @@ struct LevelTable {
 LevelTable& level_table() {
     static LevelTable table;
     return table;
+}
+
+struct History {
+    std::mutex mutex;
+    std::deque<LogLine> lines;  // newest last
+};
+History& history() {
+    static History kept;
+    return kept;
+}
+
+void remember(LogLine line) {
+    if (line.text.size() > kLongestKeptLine) line.text = line.text.substr(0, kLongestKeptLine) + " [cut]";
+    auto& kept = history();
+    const std::lock_guard lock(kept.mutex);
+    kept.lines.push_back(std::move(line));
+    if (kept.lines.size() > kLogHistory) kept.lines.pop_front();
 }
 
 LogLevel level_of(const std::string& component) {
@@ -104,7 +124,15 @@ std::string format_log_line(LogFormat format, LogLevel level, std::string_view c
 void Logger::write(LogLevel level, std::string_view message, std::initializer_list<LogField> fields) const {
     if (level < level_of(component_)) return;
     const LogFormat format = g_format.load(std::memory_order_relaxed);
+    remember({std::chrono::system_clock::now(), level, component_,
+              format_log_line(LogFormat::kText, level, component_, message, fields)});
     sink().log(spdlog_level(level), "{}", format_log_line(format, level, component_, message, fields));
+}
+
+std::vector<LogLine> recent_log_lines() {
+    auto& kept = history();
+    const std::lock_guard lock(kept.mutex);
+    return {kept.lines.begin(), kept.lines.end()};
 }
 
 void set_log_level(LogLevel level) {

@@ -1,5 +1,7 @@
 #include "agent/core/host/agent_commands.hpp"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -9,7 +11,9 @@
 
 #include "agent/core/host/health_registry.hpp"
 #include "agent/sdk/build_id.hpp"
+#include "agent/sdk/log_history.hpp"
 #include "agent/sdk/model.hpp"
+#include "agent/sdk/strings.hpp"
 
 namespace nett {
 
@@ -63,6 +67,22 @@ Output show_plugins(const AgentCommandContext& context) {
     return {std::move(rows), {{"name", "Plugin"}, {"version", "Version"}, {"state", "State"}, {"error", "Error"}}};
 }
 
+Output log_lines(std::size_t most) {
+    const auto lines = recent_log_lines();
+    json::array rows;
+    std::string text;
+    for (auto i = lines.size() - std::min(most, lines.size()); i < lines.size(); ++i) {
+        const auto& line = lines[i];
+        rows.push_back({{"time", to_rfc3339(line.time)}, {"component", line.component}, {"line", line.text}});
+        text += fmt::format("{} {}\n", to_rfc3339(line.time), line.text);
+    }
+    return {std::move(rows), {}, text.empty() ? "! no log lines yet" : std::move(text)};
+}
+
+Output show_log(const AgentCommandContext&) {
+    return log_lines(kLogHistory);
+}
+
 json::object to_json(const Event& event) {
     json::object fields;
     for (const auto& [key, value] : event.fields) fields[key] = value;
@@ -109,6 +129,16 @@ std::vector<OpCommand> agent_commands(const AgentCommandContext& context) {
             make("show health", "Conditions that the agent and its plugins report", show_health),
             make("show plugins", "Plugins and what they do", show_plugins),
             make("show events", "The last events, oldest first", show_events),
+            make("show log", "The last log lines of this agent, oldest first", show_log),
+            {fmt::format("show log {{lines:int:1..{}}}", kLogHistory),
+             "Some log lines from the end",
+             {{"show", "Show state"}, {"log", "Log lines"}, {"lines", "How many"}},
+             Role::kViewer,
+             immediate([](const CommandCall& call) -> Result<Output> {
+                 const auto lines = parse_integer(call.arg("lines"), 1, static_cast<std::int64_t>(kLogHistory));
+                 if (!lines) return fail(lines.error());
+                 return log_lines(static_cast<std::size_t>(*lines));
+             })},
             {"terminal monitor",
              "Print events as they happen, until Ctrl-C",
              {{"terminal", "What this session prints"}},
