@@ -30,7 +30,10 @@ public:
                               : fmt::format("{} (default {})", token.help, candidate.default_text);
         for (const auto& choice : token.choices) insertable(choice, help, {});
         if (!token.choices.empty()) return;
-        if (const auto source = sources.find(token.source); source != sources.end()) names(source->second(), help);
+        // Ports are known whatever the pattern says.
+        const std::string_view name =
+            token.kind == TokenKind::kInterfaces ? "interfaces" : std::string_view(token.source);
+        if (const auto source = sources.find(name); source != sources.end()) names(source->second(), help);
         placeholders_.emplace(token.placeholder(), help);
     }
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <re2/re2.h>
+
 #include "agent/core/config/match.hpp"
 #include "agent/sdk/strings.hpp"
 
@@ -9,7 +11,18 @@ namespace nett {
 
 namespace {
 
-enum StageIndex : std::size_t { kInclude, kExclude, kCount, kJson };
+enum StageIndex : std::size_t { kIncludeStage, kExcludeStage, kBeginStage, kSectionStage, kCountStage, kJsonStage };
+
+constexpr std::int64_t kMostMemory = 1 << 20;  // of a compiled pattern
+
+std::shared_ptr<const RE2> compile(const std::string& text) {
+    RE2::Options options;
+    options.set_log_errors(false);
+    options.set_max_mem(kMostMemory);
+    auto pattern = std::make_shared<const RE2>(text, options);
+    if (pattern->ok()) return pattern;
+    return std::make_shared<const RE2>(RE2::QuoteMeta(text), options);
+}
 
 }  // namespace
 
@@ -36,8 +49,10 @@ const std::vector<Pattern>& pipe_patterns() {
     // In the order of StageIndex.
     static const std::vector<Pattern> kPatterns = [] {
         const std::vector<std::pair<std::string_view, std::string_view>> stages = {
-            {"include {text:text}", "Only lines with this text"},
-            {"exclude {text:text}", "Only lines without this text"},
+            {"include {pattern:text}", "Only lines that match this regular expression"},
+            {"exclude {pattern:text}", "Only lines that do not match it"},
+            {"begin {pattern:text}", "From the first line that matches it"},
+            {"section {pattern:text}", "Lines that match it, with what is indented below them"},
             {"count", "How many lines there are"},
             {"json", "As JSON"},
         };
@@ -55,18 +70,39 @@ Result<Pipe> Pipe::make(const std::vector<std::string>& stages) {
     for (const auto& stage : stages) {
         auto words = split_words(stage);
         if (!words) return fail(std::move(words.error()));
-        if (words->empty()) return fail(Code::kInvalidArgument, "behind \"|\" stands include, exclude, count or json");
+        if (words->empty())
+            return fail(Code::kInvalidArgument, "behind \"|\" stands include, exclude, begin, section, count or json");
         if (pipe.counting_) return fail(Code::kInvalidArgument, "\"count\" is the last behind \"|\"");
         auto outcome = match_line(patterns, stage, *words, MatchMode::kAbbreviations);
         if (!outcome.match) return fail(Code::kInvalidArgument, "behind \"|\": {}", outcome.mismatch.message);
         const auto index = outcome.match->index;
-        if (index == kInclude || index == kExclude) {
-            pipe.filters_.push_back({outcome.match->args.find("text")->second, index == kInclude});
+        if (index <= kSectionStage) {
+            pipe.filters_.push_back(
+                {static_cast<Kind>(index), compile(outcome.match->args.find("pattern")->second), false, 0});
         }
-        pipe.counting_ = index == kCount;
-        pipe.json_ = pipe.json_ || index == kJson;
+        pipe.counting_ = index == kCountStage;
+        pipe.json_ = pipe.json_ || index == kJsonStage;
     }
     return pipe;
+}
+
+bool Pipe::keeps(Filter& filter, std::string_view line) {
+    const bool matches = RE2::PartialMatch(re2::StringPiece(line.data(), line.size()), *filter.pattern);
+    const auto indent = std::min(line.find_first_not_of(' '), line.size());
+    switch (filter.kind) {
+        case Kind::kInclude:
+            return matches;
+        case Kind::kExclude:
+            return !matches;
+        case Kind::kBegin:
+            return filter.open = filter.open || matches;
+        case Kind::kSection:
+            if (filter.open && indent > filter.indent) return true;
+            filter.open = matches;
+            filter.indent = indent;
+            return matches;
+    }
+    return true;
 }
 
 std::string Pipe::feed(std::string_view text) {
@@ -75,9 +111,8 @@ std::string Pipe::feed(std::string_view text) {
     std::string out;
     if (text.empty()) return out;
     for (const auto line : split(text, '\n')) {
-        const bool kept = std::all_of(filters_.begin(), filters_.end(), [&](const Filter& filter) {
-            return (line.find(filter.text) != std::string_view::npos) == filter.keep;
-        });
+        const bool kept =
+            std::all_of(filters_.begin(), filters_.end(), [&](Filter& filter) { return keeps(filter, line); });
         if (!kept) continue;
         ++count_;
         if (!counting_) out += std::string(line) + "\n";

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,10 +21,11 @@ struct Session {
     std::string actor;
     Role role = Role::kViewer;  // of the latest call
     SteadyTime last_used = {};
-    bool configuring = false;  // in `configure terminal`
-    NodePath path = {};        // entered nodes while configuring
-    bool busy = false;         // a line runs
-    bool left = false;         // `exit` or `logout`
+    bool configuring = false;                 // in `configure terminal`
+    NodePath path = {};                       // entered nodes while configuring
+    bool busy = false;                        // a line runs
+    bool left = false;                        // `exit` or `logout`
+    std::optional<ClientAction> action = {};  // what the command that runs wants of the client
 };
 
 // An operational or built-in command.
@@ -36,8 +38,22 @@ struct ShellCommand {
     std::function<Awaitable<Result<Output>>(Session&, CommandCall)> run;
 };
 
-// configure, commit, show running-config, … `config` outlives them.
-std::vector<ShellCommand> built_in_commands(ConfigManager& config);
+// Where a command can be given.
+enum class Where { kExec, kConfig, kBoth };
+ShellCommand shell_command(std::string_view pattern, std::string_view help, std::vector<TokenHelp> tokens, Role role,
+                           Where where, std::function<Awaitable<Result<Output>>(Session&, CommandCall)> run);
+// A sentence, in JSON as "message".
+Output said(std::string text);
+
+// `config` outlives them all.
+std::vector<ShellCommand> built_in_commands(ConfigManager& config);  // modes, the candidate, the configuration
+std::vector<ShellCommand> commit_commands(ConfigManager& config);    // commit, rollback, their history
+std::vector<ShellCommand> client_commands(ConfigManager& config);    // files and terminal of the client
+
+// What of a configuration `show running-config SECTION` takes: the first words of its top lines, "plugin ra" as "ra".
+std::vector<std::string> configuration_sections(const ConfigNode& root);
+// All of `show tech-support` as one output.
+Output support_output(const std::vector<ShownCommand>& shown);
 
 // A pattern that may follow, and what holds when it is absent.
 struct Candidate {

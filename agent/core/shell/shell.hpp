@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,22 @@
 
 namespace nett {
 
+// Mirrors nett.v1.ClientAction: what only the client can do.
+struct ClientAction {
+    enum class Kind { kSaveOutput, kSaveBackup, kSaveTechSupport, kTerminalLength };
+    Kind kind = Kind::kSaveOutput;
+    std::string file = {};  // on the client's machine
+    bool artifacts = true;  // kSaveBackup
+    unsigned length = 0;    // kTerminalLength
+};
+
+// What one `show` command says, without secrets.
+struct ShownCommand {
+    std::string command;  // "show version"
+    std::string text;
+    std::string json;
+};
+
 // Mirrors nett.v1.ExecuteReply.
 struct ShellReply {
     std::string output;  // text to print as it is, or one JSON document
@@ -28,6 +45,7 @@ struct ShellReply {
     std::string prompt;  // with done: the prompt after the line, "tor-a(config-ra)# "
     bool done = false;   // the last reply of a line
     bool exit = false;   // with done: the session was left
+    std::optional<ClientAction> action = {};
 };
 
 // One entry of what `?` and Tab show.
@@ -78,6 +96,10 @@ public:
 
     // What could follow `line` (up to the cursor) in the session's mode.
     CompletionResult complete(const std::string& session, const Caller& caller, std::string_view line);
+
+    // What every `show` command that needs no argument says, in the order of their names, secrets redacted. For whoever
+    // is asked for help.
+    Awaitable<std::vector<ShownCommand>> show_all(Caller caller);
 
     // Sessions now open.
     std::size_t session_count() const;

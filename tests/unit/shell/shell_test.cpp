@@ -126,9 +126,9 @@ TEST_F(ShellTest, RunsOperationalCommandsAsTextAndAsJson) {
 TEST_F(ShellTest, ReportsErrorsWithoutOutput) {
     EXPECT_EQ(say("show machine x"), "% no machine \"x\"");
     EXPECT_EQ(say("shw machines"), "% unknown command \"shw machines\"; did you mean \"show\"?");
-    EXPECT_EQ(
-        say("show"),
-        "% \"show\" is not complete; expected candidate-config, commits, diff, machine, machines, running-config");
+    EXPECT_EQ(say("show"),
+              "% \"show\" is not complete; expected candidate-config, commits, "
+              "configuration, diff, machine, machines, running-config, tech-support");
     EXPECT_EQ(say("machine throws"), "% the command failed unexpectedly: boom");
     EXPECT_EQ(say(std::string(5000, 'x')), "% the line is longer than 4096 bytes");
 }
@@ -138,7 +138,9 @@ TEST_F(ShellTest, ErrorsDoNotDriveTheTerminal) {
 }
 
 TEST_F(ShellTest, AmbiguousAbbreviationNamesTheCandidates) {
-    EXPECT_EQ(say("co"), "% \"co\" is ambiguous: \"commit\", \"configure terminal\"");
+    EXPECT_EQ(say("co"),
+              "% \"co\" is ambiguous: \"commit\", \"configure terminal\", \"copy running-config FILE\", "
+              "\"copy running-config startup-config\", \"copy startup-config candidate-config\"");
     EXPECT_EQ(prompt_after("conf t"), "tor-a(config)# ");
 }
 
@@ -269,8 +271,8 @@ TEST_F(ShellTest, RollbackAndCommits) {
     say("hostname x");
     say("commit");
     EXPECT_EQ(say("show commits | exclude Rollback"),
-              "0         2         2023-11-14T23:13:20Z  unix:root\n"
-              "1         1         2023-11-14T23:13:20Z  boot\n");
+              "0         2         2023-11-14T23:13:20Z  unix:root  confirmed\n"
+              "1         1         2023-11-14T23:13:20Z  boot       confirmed\n");
     EXPECT_EQ(say("rollback 1"), "Loaded into the candidate; see \"show diff\", then \"commit\".\n");
     EXPECT_EQ(say("show diff"), "- hostname x\n+ hostname tor-a\n");
     EXPECT_EQ(say("abort"), "");
@@ -370,7 +372,8 @@ TEST_F(ShellTest, CommentsAndBlankLinesAreQuiet) {
 }
 
 TEST_F(ShellTest, HelpListsTheCommandsOfTheMode) {
-    EXPECT_EQ(say("help | include lock"), "machine NAME lock      help of machine {name:word:@machines} lock\n");
+    EXPECT_EQ(say("help | include lock"),
+              "machine NAME lock                     help of machine {name:word:@machines} lock\n");
     EXPECT_EQ(say_as("v", viewer_, "help | include lock"), "");
     say("configure terminal");
     EXPECT_EQ(say("help | include hostname"), "hostname NAME                         name of this agent\n");
@@ -384,14 +387,14 @@ TEST_F(ShellTest, CompletesKeywordsAndNames) {
     EXPECT_EQ(complete("show machines"), "+ machines");
     EXPECT_EQ(complete("show machines "), "+");
     EXPECT_EQ(complete("show nonsense "), "");
-    EXPECT_EQ(complete("show machines | "), "count exclude include json");
+    EXPECT_EQ(complete("show machines | "), "begin count exclude include json section");
     EXPECT_EQ(complete("show machines | inc"), "include");
-    EXPECT_EQ(complete("show machines | include "), "(TEXT...)");
+    EXPECT_EQ(complete("show machines | include "), "(PATTERN...)");
 }
 
 TEST_F(ShellTest, CompletesByRole) {
     const auto shown = complete("", viewer_);
-    EXPECT_EQ(shown, "exit help logout machine show steps");
+    EXPECT_EQ(shown, "exit help logout machine quit show steps terminal write");
 }
 
 TEST_F(ShellTest, CompletesConfigurationWithChoicesAndRanges) {
