@@ -1,5 +1,6 @@
 #include "agent/agent.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
@@ -17,7 +18,9 @@
 #include "agent/api/certificates.hpp"
 #include "agent/api/fabric_uplink.hpp"
 #include "agent/api/server.hpp"
+#include "agent/commits.hpp"
 #include "agent/core/audit/audit.hpp"
+#include "agent/core/backup/backup.hpp"
 #include "agent/core/config/candidate.hpp"
 #include "agent/core/host/agent_commands.hpp"
 #include "agent/core/host/event_bus.hpp"
@@ -27,6 +30,7 @@
 #include "agent/core/host/root_commands.hpp"
 #include "agent/core/inventory/commands.hpp"
 #include "agent/core/inventory/inventory.hpp"
+#include "agent/core/inventory/issues.hpp"
 #include "agent/core/inventory/job_commands.hpp"
 #include "agent/core/inventory/lifecycle_service.hpp"
 #include "agent/core/metrics/agent_metrics.hpp"
@@ -51,6 +55,7 @@ namespace nett {
 namespace {
 
 constexpr std::chrono::seconds kStopDeadline{10};  // below systemd's TimeoutStopSec of the unit
+constexpr std::chrono::seconds kCommitLook{1};     // `commit confirmed` counts in minutes
 
 FrrSettings frr_settings(const FrrTargets& targets) {
     return {targets.vtysh_backend,
@@ -109,9 +114,12 @@ struct Agent::Parts {
 
     Result<void> open();
     Result<void> open_replication();
+    Result<void> open_state();
+    Result<void> open_config();
     Result<void> join();
     void join_metrics();
     void join_fabric();
+    ArchiveSources archive_sources();
     int run();
 
     std::vector<Diagnostic> validate(const ConfigNode& root);
@@ -125,6 +133,7 @@ struct Agent::Parts {
     Awaitable<void> keep_watchdog(std::chrono::microseconds period);
     Awaitable<void> retry_failed_plugins();
     Store& state() { return replication ? replication->store() : *store; }
+    Awaitable<void> watch_unconfirmed();
     void spawn(Awaitable<void> work) { asio::co_spawn(loop, std::move(work), asio::detached); }
     void run_loop();
 
@@ -139,6 +148,7 @@ struct Agent::Parts {
     asio::signal_set signals{loop, SIGTERM, SIGINT, SIGHUP};
     asio::steady_timer retry_timer{loop};
     asio::steady_timer watchdog_timer{loop};
+    asio::steady_timer commit_timer{loop};
     MetricsRegistry metrics;
     LoopEventBus events{loop.get_executor(), clock};
     LoopHealthRegistry health{loop.get_executor(), clock, events};
@@ -163,13 +173,18 @@ struct Agent::Parts {
     std::unique_ptr<ApiServer> api;
 };
 
-// Everything that may be refused from outside.
+// First: its lock keeps a second agent from everything below.
+Result<void> Agent::Parts::open_state() {
+    NETT_TRY(make_parent(settings.state_file));
+    auto opened = SqliteStore::open(settings.state_file, loop.get_executor());
+    if (!opened) return fail(std::move(opened.error()));
+    store = std::move(*opened);
+    return {};
+}
+
+// Everything else that may be refused from outside.
 Result<void> Agent::Parts::open() {
-    for (const auto& file : {settings.state_file, settings.secret_key_file, settings.api_socket})
-        NETT_TRY(make_parent(file));
-    auto opened_store = SqliteStore::open(settings.state_file, loop.get_executor());
-    if (!opened_store) return fail(std::move(opened_store.error()));
-    store = std::move(*opened_store);
+    for (const auto& file : {settings.secret_key_file, settings.api_socket}) NETT_TRY(make_parent(file));
     auto opened_secrets = open_secret_box(settings.secret_key_file);
     if (!opened_secrets) return fail(std::move(opened_secrets.error()));
     secrets = std::move(*opened_secrets);
@@ -197,14 +212,27 @@ Result<void> Agent::Parts::open_replication() {
     return {};
 }
 
-// Joins the rooms. Errors here are mistakes of the build or of a plugin.
-Result<void> Agent::Parts::join() {
-    frr = make_frr(loop.get_executor(), clock, events, health, frr_settings(settings.frr));
+// The configuration of this run: the file's, or that of a commit that waits for its confirmation.
+Result<void> Agent::Parts::open_config() {
+    auto commits = CommitLog::open(commit_folder(store->path()));
+    if (!commits) return fail(std::move(commits.error()));
+    auto actor = resume_unconfirmed(*commits, clock.system_now(), setup);
+    settings = read_settings(setup.config.root);
+    set_log_level(settings.log_level);
+    set_log_format(settings.log_format);
+    set_component_log_levels(settings.component_levels);
     config = std::make_unique<ConfigManager>(
         setup.grammar, clock, config_path,
         ConfigActions{[this](const ConfigNode& root) { return validate(root); },
-                      [this](const ConfigNode& from, const ConfigNode& to) { return apply(from, to); }});
-    config->set_running(setup.config.root, "file");
+                      [this](const ConfigNode& from, const ConfigNode& to) { return apply(from, to); }},
+        std::move(*commits));
+    config->set_running(setup.config.root, std::move(actor));
+    return {};
+}
+
+// Joins the rooms. Errors here are mistakes of the build or of a plugin.
+Result<void> Agent::Parts::join() {
+    frr = make_frr(loop.get_executor(), clock, events, health, frr_settings(settings.frr));
     shell = std::make_unique<Shell>(
         setup.grammar, *config, clock,
         ShellSettings{[this] { return settings.hostname; },
@@ -229,6 +257,7 @@ Result<void> Agent::Parts::join() {
     }
     NETT_TRY(shell->add_commands(std::move(about_machines)));
     NETT_TRY(shell->add_commands(job_commands(*inventory, state())));
+    NETT_TRY(shell->add_commands(issue_commands(*inventory, clock)));
     for (auto& [name, source] : inventory_completions(*inventory))
         shell->add_completion_source(name, std::move(source));
     shell->add_completion_source("interfaces", interface_names);
@@ -241,7 +270,7 @@ Result<void> Agent::Parts::join() {
     api = std::make_unique<ApiServer>(ApiDependencies{
         loop.get_executor(), *shell, *inventory, state(), events, health, std::move(version),
         [this](const std::string& origin, FabricReport report) { return fabric->receive(origin, std::move(report)); },
-        &audit});
+        &audit, archive_sources()});
     return {};
 }
 
@@ -261,6 +290,29 @@ void Agent::Parts::join_metrics() {
         WebhooksEnvironment{loop.get_executor(), clock, events, health, *store, metrics, settings.hostname});
     agent_metrics = std::make_unique<AgentMetrics>(AgentMetricsSources{
         metrics, events, health, *store, *frr, kVersion, clock.system_now(), std::move(api_certificate_end)});
+}
+
+ArchiveSources Agent::Parts::archive_sources() {
+    const auto backup = [this] {
+        return BackupSource{kVersion,
+                            settings.hostname,
+                            std::filesystem::absolute(config_path).lexically_normal(),
+                            store->path(),
+                            settings.secret_key_file,
+                            settings.artifact_directory,
+                            named_files(setup.grammar, config->running())};
+    };
+    const auto support = [this]() -> Awaitable<std::vector<SupportFile>> {
+        auto work = shell->show_all({"system", Role::kAdmin});
+        std::vector<SupportFile> files;
+        for (auto& shown : co_await std::move(work)) {
+            std::replace(shown.command.begin(), shown.command.end(), ' ', '-');
+            if (!shown.json.empty()) files.push_back({shown.command + ".json", std::move(shown.json)});
+            files.push_back({shown.command + ".txt", std::move(shown.text)});
+        }
+        co_return files;
+    };
+    return {backup, support};
 }
 
 void Agent::Parts::join_fabric() {
@@ -355,6 +407,7 @@ Awaitable<void> Agent::Parts::shut_down() {
     const auto deadline = clock.steady_now() + kStopDeadline;
     retry_timer.cancel();
     watchdog_timer.cancel();
+    commit_timer.cancel();
     co_await plugins->stop(deadline);
     co_await fabric->stop();
     co_await lifecycle->stop();
@@ -390,6 +443,22 @@ Awaitable<void> Agent::Parts::retry_failed_plugins() {
     }
 }
 
+// Takes back what nobody confirms. What cannot be taken back now is tried on: it may be what keeps the operator out.
+Awaitable<void> Agent::Parts::watch_unconfirmed() {
+    bool told = false;
+    for (;;) {
+        commit_timer.expires_after(kCommitLook);
+        co_await commit_timer.async_wait(asio::use_awaitable);
+        auto work = config->take_back_unconfirmed();
+        const auto taken = co_await std::move(work);
+        if (!taken && !told) log.error("an unconfirmed commit cannot be taken back", {{"error", taken.error()}});
+        told = !taken;
+        if (!taken || !*taken) continue;
+        log.warning("a commit was not confirmed in time and is taken back", {{"revision", config->revision()}});
+        events.publish({"config.taken-back", settings.hostname, "a commit was not confirmed in time", {}});
+    }
+}
+
 void Agent::Parts::run_loop() {
     for (;;) {
         try {
@@ -413,6 +482,7 @@ int Agent::Parts::run() {
     spawn(watch_signals());
     spawn(start());
     spawn(retry_failed_plugins());
+    spawn(watch_unconfirmed());
     if (const auto period = watchdog_period()) spawn(keep_watchdog(*period));
     run_loop();
     io.stop();
@@ -425,10 +495,9 @@ Agent::~Agent() = default;
 
 Result<std::unique_ptr<Agent>> Agent::assemble(const Options& options, Setup setup) {
     auto settings = read_settings(setup.config.root);
-    set_log_level(settings.log_level);
-    set_log_format(settings.log_format);
-    set_component_log_levels(settings.component_levels);
     auto parts = std::make_unique<Parts>(std::move(setup), std::move(settings), options);
+    NETT_TRY(parts->open_state());
+    NETT_TRY(parts->open_config());
     NETT_TRY(parts->open());
     NETT_TRY(parts->join());
     return std::unique_ptr<Agent>(new Agent(std::move(parts)));

@@ -1,5 +1,7 @@
 #include "agent/setup.hpp"
 
+#include <algorithm>
+#include <climits>
 #include <iterator>
 
 #include <net/if.h>
@@ -24,6 +26,12 @@ Result<Grammar> build_grammar(const std::vector<LoadedPlugin>& plugins) {
     return Grammar::build(std::move(commands));
 }
 
+// The parser's findings and the plugins' as one reads the file; what has no line comes last.
+void sort_by_line(std::vector<Diagnostic>& findings) {
+    const auto line = [](const Diagnostic& finding) { return finding.where.line == 0 ? UINT_MAX : finding.where.line; };
+    std::stable_sort(findings.begin(), findings.end(), [&](const auto& a, const auto& b) { return line(a) < line(b); });
+}
+
 }  // namespace
 
 std::vector<std::string> interface_names() {
@@ -46,6 +54,7 @@ Result<Setup> prepare(const Options& options, bool ports_may_be_missing) {
     auto findings = PluginManager::validate(plugins->plugins, config.root, {interface_names(), ports_may_be_missing});
     std::move(findings.begin(), findings.end(), std::back_inserter(config.diagnostics));
     for (auto& finding : validate_root(config.root)) config.diagnostics.push_back(std::move(finding));
+    sort_by_line(config.diagnostics);
     return Setup{std::move(*plugins), std::move(*grammar), std::move(config)};
 }
 

@@ -64,7 +64,7 @@ struct ApiServer::Impl {
         : dependencies(std::move(d)),
           api{dependencies.loop, peers, streams, grants},
           shell(api, dependencies.shell),
-          system(api, dependencies.version, dependencies.health, dependencies.events),
+          system(api, dependencies.version, dependencies.health, dependencies.events, dependencies.archives),
           inventory(api, dependencies.inventory, dependencies.store),
           artifacts(api, dependencies.inventory),
           jobs(api, dependencies.inventory),

@@ -33,6 +33,7 @@ struct ApiDependencies {
     VersionInfo version;
     FabricReceiver receive_fabric = {};  // empty: reports are refused
     AuditLog* audit = nullptr;           // null: changes are not recorded
+    ArchiveSources archives = {};
 };
 
 // Loop thread only.

@@ -7,8 +7,27 @@ namespace nett {
 
 namespace {
 
+void set_action(const ClientAction& action, v1::ClientAction* out) {
+    switch (action.kind) {
+        case ClientAction::Kind::kSaveOutput:
+            return out->set_save_output(action.file);
+        case ClientAction::Kind::kSaveBackup: {
+            auto* backup = out->mutable_save_backup();
+            backup->set_file(action.file);
+            backup->mutable_request()->set_artifacts(action.artifacts);
+            backup->mutable_request()->set_secrets_key(true);
+            return;
+        }
+        case ClientAction::Kind::kSaveTechSupport:
+            return out->set_save_tech_support(action.file);
+        case ClientAction::Kind::kTerminalLength:
+            return out->set_terminal_length(action.length);
+    }
+}
+
 v1::ExecuteReply to_proto(ShellReply reply) {
     v1::ExecuteReply out;
+    if (reply.action) set_action(*reply.action, out.mutable_action());
     out.set_output(std::move(reply.output));
     out.set_error(std::move(reply.error));
     out.set_prompt(std::move(reply.prompt));

@@ -70,4 +70,32 @@ grpc::ServerWriteReactor<v1::Event>* SystemService::StreamEvents(grpc::CallbackS
     return reactor;
 }
 
+grpc::ServerWriteReactor<v1::BackupChunk>* SystemService::Backup(grpc::CallbackServerContext* context,
+                                                                 const v1::BackupRequest* request) {
+    const BackupOptions options{request->artifacts(), request->secrets_key()};
+    return archives_.start(
+        api_, [this, options, caller = caller_of(api_, *context)]() -> Awaitable<Result<ArchiveWork>> {
+            if (!sources_.backup) co_return fail(Code::kUnimplemented, "this agent has nothing to back up");
+            // It may carry every secret, so it is told.
+            log_.info("a backup is taken", {{"actor", caller.actor}, {"key", options.secrets_key ? "yes" : "no"}});
+            ArchiveWork work = [source = sources_.backup(), options](ByteSink sink) {
+                return write_backup(source, options, std::chrono::system_clock::now(), std::move(sink));
+            };
+            co_return work;
+        });
+}
+
+grpc::ServerWriteReactor<v1::BackupChunk>* SystemService::TechSupport(grpc::CallbackServerContext*,
+                                                                      const v1::TechSupportRequest*) {
+    return archives_.start(api_, [this]() -> Awaitable<Result<ArchiveWork>> {
+        if (!sources_.support) co_return fail(Code::kUnimplemented, "this agent has nothing to show");
+        auto collected = sources_.support();
+        auto files = co_await std::move(collected);
+        ArchiveWork work = [files = std::move(files)](ByteSink sink) {
+            return write_support_archive(files, std::chrono::system_clock::now(), std::move(sink));
+        };
+        co_return work;
+    });
+}
+
 }  // namespace nett

@@ -16,6 +16,7 @@
 #include <fmt/format.h>
 #include <grpcpp/grpcpp.h>
 
+#include "agent/cli/saved_file.hpp"
 #include "nett.grpc.pb.h"
 
 namespace nett::cli {
@@ -84,6 +85,20 @@ std::string explain(const grpc::Status& status, const std::string& socket, bool 
     }
 }
 
+// Inside of a JSON string.
+std::string json_text(std::string_view text) {
+    std::string out;
+    for (const char c : text) {
+        if (c == '"' || c == '\\') out += '\\';
+        if (static_cast<unsigned char>(c) < 0x20) {
+            out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
+        } else {
+            out += c;
+        }
+    }
+    return out;
+}
+
 grpc::ChannelArguments channel_arguments() {
     grpc::ChannelArguments arguments;
     arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
@@ -128,6 +143,7 @@ struct Client::Impl {
     std::string socket;
     std::string session;
     std::unique_ptr<v1::Shell::Stub> stub;
+    std::unique_ptr<v1::System::Stub> system;
     std::mutex mutex;                        // guards running
     grpc::ClientContext* running = nullptr;  // of the line that runs
 
@@ -135,7 +151,49 @@ struct Client::Impl {
         const std::lock_guard lock(mutex);
         running = context;
     }
+
+    std::string save_archive(const v1::ClientAction& action, SavedFile& file);
+    std::string act(const v1::ClientAction& action, const std::string& text, bool json,
+                    const std::function<void(const std::string&)>& output);
 };
+
+// The error, or nothing.
+std::string Client::Impl::save_archive(const v1::ClientAction& action, SavedFile& file) {
+    grpc::ClientContext context;
+    set_running(&context);
+    auto reader = action.has_save_backup() ? system->Backup(&context, action.save_backup().request())
+                                           : system->TechSupport(&context, v1::TechSupportRequest());
+    v1::BackupChunk chunk;
+    std::string error;
+    while (error.empty() && reader->Read(&chunk)) {
+        if (auto written = file.write(chunk.data()); !written) error = std::move(written.error());
+    }
+    if (!error.empty()) context.TryCancel();
+    const auto status = reader->Finish();
+    set_running(nullptr);
+    if (!error.empty()) return error;
+    if (status.error_code() == grpc::StatusCode::CANCELLED) return "interrupted; nothing was saved";
+    return status.ok() ? std::string() : explain(status, socket, remote);
+}
+
+// Does what the agent asked for. The error, or nothing.
+std::string Client::Impl::act(const v1::ClientAction& action, const std::string& text, bool json,
+                              const std::function<void(const std::string&)>& output) {
+    const auto path = action.has_save_backup()                                     ? action.save_backup().file()
+                      : action.action_case() == v1::ClientAction::kSaveTechSupport ? action.save_tech_support()
+                                                                                   : action.save_output();
+    auto file = SavedFile::begin(path);
+    if (!file) return std::move(file.error());
+    if (action.action_case() == v1::ClientAction::kSaveOutput) {
+        if (auto written = file->write(text); !written) return std::move(written.error());
+    } else if (auto error = save_archive(action, *file); !error.empty()) {
+        return error;
+    }
+    if (auto finished = file->finish(); !finished) return std::move(finished.error());
+    output(json ? fmt::format("{{\n  \"file\": \"{}\",\n  \"bytes\": {}\n}}\n", json_text(path), file->size())
+                : fmt::format("Saved to {}, {} bytes.\n", path, file->size()));
+    return {};
+}
 
 Client::Client(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Client::Client(Client&&) noexcept = default;
@@ -151,6 +209,7 @@ tl::expected<Client, std::string> Client::connect(const Target& target) {
     impl->remote = !target.server.empty();
     impl->session = std::move(*name);
     impl->stub = v1::Shell::NewStub(*channel);
+    impl->system = v1::System::NewStub(*channel);
     return Client(std::move(impl));
 }
 
@@ -164,8 +223,15 @@ Answer Client::execute(const std::string& line, bool json, const std::function<v
     auto reader = impl_->stub->Execute(&context, request);
     Answer answer;
     v1::ExecuteReply reply;
+    v1::ClientAction action;
+    std::string saved;
     while (reader->Read(&reply)) {
-        if (!reply.output().empty()) output(reply.output());
+        if (reply.has_action()) action = reply.action();
+        if (action.action_case() == v1::ClientAction::kSaveOutput) {
+            saved += reply.output();
+        } else if (!reply.output().empty()) {
+            output(reply.output());
+        }
         if (!reply.done()) continue;
         answer.error = reply.error();
         answer.prompt = reply.prompt();
@@ -177,6 +243,16 @@ Answer Client::execute(const std::string& line, bool json, const std::function<v
         answer.error = explain(status, impl_->socket, impl_->remote);
         answer.unreachable = status.error_code() == grpc::StatusCode::UNAVAILABLE ||
                              status.error_code() == grpc::StatusCode::UNIMPLEMENTED;
+    }
+    if (!answer.error.empty()) return answer;
+    switch (action.action_case()) {
+        case v1::ClientAction::ACTION_NOT_SET:
+            break;
+        case v1::ClientAction::kTerminalLength:
+            answer.terminal_length = action.terminal_length();
+            break;
+        default:
+            answer.error = impl_->act(action, saved, json, output);
     }
     return answer;
 }

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,10 +13,11 @@ namespace nett::cli {
 
 // How one line ended.
 struct Answer {
-    std::string error;         // not empty: the command failed, or the agent does not answer
-    std::string prompt;        // for the next line; empty when the agent does not answer
-    bool left = false;         // the session is over
-    bool unreachable = false;  // the agent does not answer; `error` has the remedy
+    std::string error;                             // not empty: the command failed, or the agent does not answer
+    std::string prompt;                            // for the next line; empty when the agent does not answer
+    bool left = false;                             // the session is over
+    bool unreachable = false;                      // the agent does not answer; `error` has the remedy
+    std::optional<unsigned> terminal_length = {};  // `terminal length N` was given
 };
 
 struct Suggestion {
@@ -47,7 +49,7 @@ public:
     Client(Client&&) noexcept;
     ~Client();
 
-    // Runs a line; `output` gets its parts as they come.
+    // Runs a line; `output` gets its parts as they come. What the agent wants saved (`backup FILE`) is saved, and said.
     Answer execute(const std::string& line, bool json, const std::function<void(const std::string&)>& output);
     // What may follow `line`; empty when the agent does not answer.
     Suggestions complete(const std::string& line);

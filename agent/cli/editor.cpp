@@ -75,6 +75,16 @@ struct Editor::Impl {
     void remember(const std::string& line) {
         HistEvent event = {};
         ::history(history, &event, H_ENTER, line.c_str());
+        save();  // a connection that breaks takes the shell with it
+    }
+
+    void save() {
+        if (history_file.empty()) return;
+        HistEvent event = {};
+        // What was typed is nobody else's business.
+        const auto mask = umask(S_IRWXG | S_IRWXO);
+        ::history(history, &event, H_SAVE, history_file.c_str());
+        umask(mask);
     }
 };
 
@@ -104,13 +114,6 @@ Editor::Editor(std::function<Suggestions(const std::string&)> complete) : impl_(
 }
 
 Editor::~Editor() {
-    HistEvent event = {};
-    if (!impl_->history_file.empty()) {
-        // What was typed is nobody else's business.
-        const auto mask = umask(S_IRWXG | S_IRWXO);
-        history(impl_->history, &event, H_SAVE, impl_->history_file.c_str());
-        umask(mask);
-    }
     history_end(impl_->history);
     el_end(impl_->edit);
 }

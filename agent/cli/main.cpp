@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <iostream>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -27,6 +28,7 @@ struct Options {
     Target target{"/run/nett/nettd.sock", {}, {}, {}, {}, {}};
     std::vector<std::string> commands;
     std::string file;
+    std::string completed;  // for the completion of an outer shell
     bool json = false;
 };
 
@@ -110,14 +112,25 @@ int run_interactive(Client& client, const Options& options) {
     }
     Editor editor([&](const std::string& line) { return client.complete(line); });
     std::string prompt = answer.prompt;
+    std::optional<unsigned> length;
+    const auto print = [&length](const std::string& text) { print_paged(text, length); };
     while (const auto line = editor.read_line(prompt)) {
-        answer = client.execute(*line, options.json, print_paged);
+        answer = client.execute(*line, options.json, print);
+        if (answer.terminal_length) length = answer.terminal_length;
         if (!answer.error.empty()) print_error(answer.error);
         if (answer.left) return kOk;
         if (!answer.prompt.empty()) prompt = answer.prompt;
     }
     std::fputc('\n', stdout);
     return leave(client, kOk);
+}
+
+// The words that may follow, for a shell outside.
+int run_completion(Client& client, const std::string& line) {
+    for (const auto& suggestion : client.complete(line).list) {
+        if (suggestion.insertable) print_plain(suggestion.token + "\n");
+    }
+    return kOk;
 }
 
 // SIGINT cancels the command that runs; outside of one it ends a script, and a terminal's line editor has it as a key.
@@ -152,6 +165,7 @@ int run(const Options& options) {
     const bool interactive =
         options.commands.empty() && options.file.empty() && isatty(STDIN_FILENO) != 0 && isatty(STDOUT_FILENO) != 0;
     handle_interrupts(*client, interactive);
+    if (!options.completed.empty()) return run_completion(*client, options.completed);
     if (!options.commands.empty()) return run_commands(*client, options);
     if (!options.file.empty() && options.file != "-") return run_file(*client, options);
     return interactive ? run_interactive(*client, options) : run_stream(*client, options, std::cin, "stdin");
@@ -192,6 +206,7 @@ int main(int argc, char** argv) {
     app.add_option("--server-name", options.target.server_name,
                    "name in the agent's certificate, if it is not its address")
         ->type_name("NAME");
+    app.add_option("--complete", options.completed, "")->group("");  // of the completion script
     app.set_version_flag("--version", std::string("nettsh ") + NETT_VERSION);
     app.footer(
         "Exit status: 0 all commands succeeded, 1 a command failed, 2 the agent cannot be reached.\n\n"

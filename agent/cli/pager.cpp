@@ -42,9 +42,9 @@ pid_t start_pager(const int (&ends)[2]) {
 
 }  // namespace
 
-void print_paged(std::string_view text) {
+void print_paged(std::string_view text, std::optional<unsigned> length) {
     const auto lines = static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
-    const auto screen = screen_lines();
+    const std::size_t screen = length ? *length : screen_lines();
     std::fflush(stdout);
     int ends[2];
     if (screen == 0 || lines < screen || pipe2(ends, O_CLOEXEC) != 0) {

@@ -51,6 +51,7 @@ package_list() {
 		libspdlog-dev             # logs
 		libfmt-dev
 		libkainjow-mustache-dev   # templates of boot scripts
+		libre2-dev                # regular expressions of the shell's pipes, in bounded time
 		libexpected-dev           # tl::expected
 		libsystemd-dev            # readiness, watchdog, journal
 		libsquashfs-dev           # embedded configurations are squashfs images
