@@ -64,7 +64,8 @@ protected:
     }
     std::vector<std::string> names() {
         std::vector<std::string> out;
-        for (const auto& file : verify().value().manifest.files) out.push_back(file.role + " " + file.path);
+        const auto verified = verify().value();
+        for (const auto& file : verified.manifest.files) out.push_back(file.role + " " + file.path);
         return out;
     }
     // As nett-restore would.
