@@ -34,6 +34,7 @@ protected:
                                                            health_,
                                                            VersionInfo{"1.2.3", "build", "host-a", {}},
                                                            {},
+                                                           nullptr,
                                                            sources});
         EXPECT_TRUE(on_loop([this] { return own_->start(directory_ / "own.sock"); }));
         stub_ = v1::System::NewStub(
