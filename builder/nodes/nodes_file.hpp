@@ -52,7 +52,7 @@ struct ImageWishes {
     std::string key;
     std::string root;
     std::vector<std::string> ipxe;  // for x86, arm64, or both
-    std::string usb;  // outputs; usb is usb-TENANT.img when a node needs it
+    std::string usb;                // outputs; usb is usb-TENANT.img when a node needs it
     std::string iso;
     int line = 0;
 };
