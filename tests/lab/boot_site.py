@@ -236,38 +236,29 @@ class Running:
         return time.monotonic()
 
 
-class Site:
-    """The namespace, its router and its server, until it is left."""
+class Port:
+    """A namespace with one switch port that a machine is plugged into, and its router, until it is left. META is an address of it."""
 
     def __init__(self, build, folder, prefix="nettimage-"):
         self.build, self.folder = build, pathlib.Path(folder)
         self.namespace = f"{prefix}{os.getpid()}"
 
     def __enter__(self):
-        self.pki = make_pki(self.build, self.folder / "pki")
         netns.create(self.namespace)
         try:
             netns.add_tap(self.namespace, PORT)
             for arguments in (("address", "add", "fe80::1/64", "dev", PORT), ("route", "add", f"{PREFIX}/64", "dev", PORT),
                               ("address", "add", f"{META}/128", "dev", "lo")):
                 netns.run("ip", "-n", self.namespace, "-6", *arguments)
-            self.router, self.server = RouterAdvertiser(self.namespace), MetadataServer(self.namespace, self.pki)
+            self.router = RouterAdvertiser(self.namespace)
         except BaseException:
             netns.destroy(self.namespace)
             raise
         return self
 
     def __exit__(self, *_):
-        self.server.stop()
         self.router.stop()
         netns.destroy(self.namespace)
-
-    def restore(self):
-        """As it was in the beginning."""
-        self.router.silent, self.server.status = False, 200
-        self.server.use(self.pki)
-        self.server.requests.clear()
-        self.server.refused.clear()
 
     @contextlib.contextmanager
     def boot(self, *media, board=None, uuid=UUID, link=True):
@@ -289,6 +280,31 @@ class Site:
             qemu.kill()
             qemu.wait()
             qmp.unlink(missing_ok=True)
+
+
+class Site(Port):
+    """A port, and a server that plays the metadata service."""
+
+    def __enter__(self):
+        self.pki = make_pki(self.build, self.folder / "pki")
+        super().__enter__()
+        try:
+            self.server = MetadataServer(self.namespace, self.pki)
+        except BaseException:
+            super().__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.server.stop()
+        super().__exit__()
+
+    def restore(self):
+        """As it was in the beginning."""
+        self.router.silent, self.server.status = False, 200
+        self.server.use(self.pki)
+        self.server.requests.clear()
+        self.server.refused.clear()
 
 
 def _command(qemu, path, commands):
