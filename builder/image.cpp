@@ -1,12 +1,11 @@
 #include "builder/image.hpp"
 
-#include <csignal>
-
 #include "agent/sdk/model.hpp"
 #include "agent/sdk/strings.hpp"
 #include "builder/boot_script.hpp"
 #include "builder/disk_image.hpp"
 #include "builder/file.hpp"
+#include "builder/held_signals.hpp"
 #include "builder/image_inputs.hpp"
 #include "builder/ipxe_binary.hpp"
 
@@ -15,32 +14,6 @@ namespace {
 
 constexpr std::size_t kMaxImageBytes = 256 << 20;
 constexpr auto kExpiryWarning = std::chrono::hours(24 * 30);
-
-// Holds ^C back while work folders with a key in them exist: the tool that runs ends by it, so the build fails and
-// cleans up, and the signal is delivered after that.
-class HeldSignals {
-public:
-    HeldSignals() {
-        sigset_t set;
-        sigemptyset(&set);
-        for (const int number : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&set, number);
-        ::pthread_sigmask(SIG_BLOCK, &set, &before_);
-    }
-    HeldSignals(const HeldSignals&) = delete;
-    HeldSignals& operator=(const HeldSignals&) = delete;
-    ~HeldSignals() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-
-    // Whether one has come while no tool was there to end by it.
-    bool any() const {
-        sigset_t pending;
-        ::sigpending(&pending);
-        return sigismember(&pending, SIGINT) == 1 || sigismember(&pending, SIGTERM) == 1 ||
-               sigismember(&pending, SIGHUP) == 1;
-    }
-
-private:
-    sigset_t before_{};
-};
 
 // The ESP's files, and iPXE for BIOS when it was wanted.
 struct Contents {

@@ -1,8 +1,9 @@
-// The call without a command, and: plan, apply, schema.
+// The call without a command, and: plan, apply, config, patch, schema, bootstrap.
 #include <memory>
 
 #include "agent/sdk/strings.hpp"
 #include "builder/boot_script.hpp"
+#include "builder/bootstrap/bootstrap.hpp"
 #include "builder/nodes/loaded.hpp"
 #include "builder/nodes/nodes_file.hpp"
 #include "builder/nodes/registration.hpp"
@@ -152,6 +153,10 @@ void add_nodes_commands(CLI::App& application, Invocation& invocation) {
 
     add_config_command(application, invocation, options);
     add_patch_command(application, invocation);
+    add_bootstrap_command(application, invocation, [options] {
+        if (!options->server.empty()) options->request.metadata_server = *parse_metadata_server(options->server);
+        return options->request;
+    });
 
     CLI::App* schema = application.add_subcommand("schema", "Print the JSON Schema of nodes.yaml");
     schema->callback([&invocation] {
