@@ -36,7 +36,7 @@ def nettsh(agent, *words, check=True):
 
 
 def restore(build, *words):
-    return subprocess.run([build.folder / "agent" / "nett-restore", *map(str, words)], capture_output=True, text=True, timeout=60,
+    return subprocess.run([build.program("nett-restore"), *map(str, words)], capture_output=True, text=True, timeout=60,
                           check=False)
 
 

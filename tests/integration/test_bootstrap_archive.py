@@ -87,7 +87,7 @@ def manifest_of(archive):
 
 
 def restore(build, archive, root):
-    return subprocess.run([build.folder / "agent" / "nett-restore", archive, "--root", root], capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run([build.program("nett-restore"), archive, "--root", root], capture_output=True, text=True, timeout=60, check=False)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from tests.lab import frr, netns, speaker, story, wait
 from tests.lab.fabric import TORS
 
-PREFIX = "2001:db8:c0de::1/128"
+PREFIX = "2001:db8:c0de:f::1/128"
 NAME = "joiner"
 UUID = "aaaaaaaa-0000-4000-8000-00000000c0de"
 PORT, OTHER_PORT = "tor-a/swp1", "tor-b/swp1"

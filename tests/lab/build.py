@@ -3,7 +3,8 @@
 import pathlib
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
-PROGRAMS = {"nettd": "agent/nettd", "nettsh": "agent/cli/nettsh", "talos-fabric-builder": "builder/talos-fabric-builder"}
+PROGRAMS = {"nettd": "agent/nettd", "nett-restore": "agent/nett-restore", "nettsh": "agent/cli/nettsh",
+            "talos-fabric-builder": "builder/talos-fabric-builder"}
 PLUGINS = ("ra", "metadata", "bgp-anycast", "redfish")
 PLUGIN_MODULES = {name: f"plugins/{name}/nett-{name}.so" for name in PLUGINS}
 
@@ -19,7 +20,7 @@ def make_build(folder):
 class InstalledBuild:
     """The packages' programs, by the paths that the packages give them."""
 
-    _FOLDERS = {"nettd": "/usr/sbin"}
+    _FOLDERS = {"nettd": "/usr/sbin", "nett-restore": "/usr/sbin"}
 
     def program(self, name):
         return f"{self._FOLDERS.get(name, '/usr/bin')}/{name}"

@@ -31,8 +31,8 @@ class Pki:
         self._run("pki", "tenant", self.folder, name)
 
     def add_api(self, name, *addresses):
-        """A certificate for the management API: with addresses an agent's, without a client's. CN is the name."""
-        self._run("pki", "api", self.folder, name, *[word for address in addresses for word in ("--address", address)])
+        """A certificate for the management API: with addresses an agent's, without a client's. CN is the name. Replaces an earlier one."""
+        self._run("pki", "api", self.folder, name, "--force", *[word for address in addresses for word in ("--address", address)])
 
     def install_api(self, node, name):
         """What an agent needs to serve the API over TCP, and to call another one."""

@@ -172,9 +172,10 @@ Awaitable<Result<Revision>> SqliteStore::submit(Work work) {
 Awaitable<Result<Revision>> SqliteStore::commit(Transaction transaction) {
     NETT_CO_TRY(check_transaction(transaction));
     const auto began = std::chrono::steady_clock::now();
+    const auto seconds = commit_seconds_;  // the answer may come after the store has been closed
     auto committed = co_await submit(std::move(transaction));
-    if (commit_seconds_) {
-        commit_seconds_->observe(std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count());
+    if (seconds) {
+        seconds->observe(std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count());
     }
     co_return committed;
 }
