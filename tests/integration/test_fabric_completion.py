@@ -58,6 +58,7 @@ def joined(raised):
     machine = speaker.MachineBgp(raised.servers[1], PREFIX)
     machine.start()
     yield machine
+    machine.stop()
     speaker.forget_machine(raised.fabric.frr["tor-a"], "swp1")
     for name, text in before.items():
         raised.agents[name].configure(text)

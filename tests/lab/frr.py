@@ -147,6 +147,11 @@ class Frr:
             self._wait_for(daemon)
         self.node.run("/usr/bin/vtysh", "-b", "-n")
 
+    def stop(self):
+        """In good order: the peers are told."""
+        while self._processes:
+            self._processes.popitem()[1].stop()
+
     def kill(self, daemon):
         """SIGKILL, as a crash."""
         self._processes.pop(daemon).kill()

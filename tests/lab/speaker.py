@@ -41,6 +41,11 @@ router bgp {_MACHINE_AS + server.port}
     def start(self):
         self.frr.start()
 
+    def stop(self):
+        """The machine speaks no BGP any more, and has no production prefix."""
+        self.frr.stop()
+        netns.run("ip", "-n", self.server.node.namespace, "-6", "address", "del", self.prefix, "dev", "lo")
+
     def join(self, nic):
         """A session on one more NIC: a machine behind two switches."""
         self.frr.vtysh("configure terminal", f"router bgp {_MACHINE_AS + self.server.port}", f"neighbor {nic} interface remote-as external",
