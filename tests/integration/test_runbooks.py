@@ -49,9 +49,11 @@ class Agent(StandaloneAgent):
 
     def run(self, words):
         program, *rest = words
-        rest = [word.replace("/etc/nett", str(self.folder)).replace("/var/backups", str(self.folder)) for word in rest]
+        rest = [word.replace("/etc/nett", str(self.folder)).replace("/root", str(self.folder)) for word in rest]
         if program == "nettsh":
             argv = [self.build.program(program), "--socket", self.socket, *rest]
+        elif program == "nett-restore":
+            argv = [self.build.program(program), *rest, "--root", self.folder / "restored"]  # this agent still runs
         elif program == "openssl":
             argv = [program, *rest]
         else:
@@ -91,6 +93,7 @@ def test_every_command_of_the_runbooks_is_one_that_is_there(agent):
     assert len(listed) > 35
     assert agent.run(["nettsh", "-c", "machine check node-1"]).returncode == 0
     wait.until("there is a job", lambda: agent.show("show jobs"), 10)
+    assert agent.run(["nettsh", "-c", "backup meta-1.tar"]).returncode == 0
     for section, line in listed:
         words = shlex.split(line)
         assert words[0] in RUNNABLE, line
