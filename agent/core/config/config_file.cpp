@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "agent/core/config/candidate.hpp"
+#include "agent/sdk/unique_fd.hpp"
 
 namespace nett {
 
@@ -15,21 +16,6 @@ namespace {
 
 constexpr mode_t kNewFileMode = 0640;
 constexpr mode_t kPrivateMode = 0600;
-
-// Closes a descriptor when it goes out of scope.
-class Descriptor {
-public:
-    explicit Descriptor(int fd) : fd_(fd) {}
-    ~Descriptor() {
-        if (fd_ >= 0) close(fd_);
-    }
-    Descriptor(const Descriptor&) = delete;
-    Descriptor& operator=(const Descriptor&) = delete;
-    int get() const { return fd_; }
-
-private:
-    int fd_;
-};
 
 tl::unexpected<Error> system_error(std::string_view what, const std::string& path) {
     const int number = errno;
@@ -67,7 +53,7 @@ std::string folder_of(const std::string& path) {
 // The new bytes in a file beside `path`, with its mode and owner; `mode` while there is no such file.
 Result<std::string> write_beside(const std::string& path, std::string_view text, mode_t mode) {
     std::string temporary = path + ".XXXXXX";
-    const Descriptor file(mkostemp(temporary.data(), O_CLOEXEC));
+    const UniqueFd file(mkostemp(temporary.data(), O_CLOEXEC));
     if (file.get() < 0) return system_error("create a file beside it", path);
     struct stat old = {};
     const bool exists = stat(path.c_str(), &old) == 0;
@@ -91,7 +77,7 @@ Result<void> put_in_place(const std::string& temporary, const std::string& targe
         unlink(temporary.c_str());
         return failure;
     }
-    const Descriptor folder(open(folder_of(target).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    const UniqueFd folder(open(folder_of(target).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (folder.get() < 0 || fsync(folder.get()) != 0) return system_error("flush the folder", target);
     return {};
 }
