@@ -52,6 +52,7 @@ class Agent:
         self.node = node
         self._build = build
         self.process = None
+        self.environment = {}  # more of it, for nettd
         self.configure(config)
 
     def configure(self, text):
@@ -65,7 +66,7 @@ class Agent:
         """Returns when nettd has said READY=1."""
         ready = ReadySocket(str(self.node.path("/run/nett/notify")))
         try:
-            self.process = self.node.start("nettd", *self.arguments(), environment={"NOTIFY_SOCKET": "/run/nett/notify"})
+            self.process = self.node.start("nettd", *self.arguments(), environment={"NOTIFY_SOCKET": "/run/nett/notify", **self.environment})
             ready.wait_ready(self.process, within)
         finally:
             ready.close()

@@ -1,5 +1,5 @@
-"""An etcd cluster of three members with mutual TLS, and agents that share their state through it: each agent in a namespace with a
-link of its own to the members' namespace, so that links can be cut and members frozen one by one."""
+"""An etcd cluster of three members with mutual TLS, and agents that share their state through it. Each member and each agent has a
+namespace with a link of its own to the hub between them, so that links can be cut and members frozen one by one."""
 
 import json
 import os
@@ -14,6 +14,9 @@ from .process import Process
 MEMBERS = (1, 2, 3)
 META = "2001:db8:53::1"  # every server's, as behind an anycast address
 _STATE = "/nett"
+# For nftables: what goes to some addresses is dropped, without a sign; and not any more.
+CUT = "table ip6 cut {\n chain out {\n  type filter hook output priority 0;\n  ip6 daddr { %s } drop\n }\n}\n"
+MEND = "table ip6 cut {}\ndelete table ip6 cut\n"
 
 
 def member_address(number):
@@ -21,7 +24,7 @@ def member_address(number):
 
 
 class EtcdCluster:
-    """Members run in the namespace `PREFIXetcd`; `folder` has their data, certificates and logs."""
+    """`namespace` is the hub; `folder` has the members' data, certificates and logs."""
 
     def __init__(self, prefix, folder, limits=("--max-txn-ops=8192", "--max-request-bytes=8388608")):
         self.namespace, self.folder, self.limits = f"{prefix}etcd", folder, limits
@@ -31,8 +34,29 @@ class EtcdCluster:
         key.write_text(os.urandom(32).hex() + "\n", encoding="ascii")
         key.chmod(0o600)
         netns.create(self.namespace)
+        netns.sysctl(self.namespace, "net/ipv6/conf/all/forwarding", 1)
         for number in MEMBERS:
-            netns.run("ip", "-n", self.namespace, "address", "add", f"{member_address(number)}/128", "dev", "lo")
+            self._place(number)
+
+    def _place(self, number):
+        member = self.member_namespace(number)
+        netns.create(member)
+        prefix = f"2001:db8:e:10{number}::"
+        self.join(member, "eth0", f"m{number}", prefix)
+        netns.run("ip", "-n", member, "address", "add", f"{member_address(number)}/128", "dev", "lo")
+        # A member's certificate has this address, and the others look where it comes from.
+        netns.run("ip", "-n", member, "-6", "route", "replace", "2001:db8:e::/48", "via", f"{prefix}1", "src", member_address(number))
+        netns.run("ip", "-n", self.namespace, "-6", "route", "add", f"{member_address(number)}/128", "via", f"2001:db8:e:10{number}::2")
+
+    def member_namespace(self, number):
+        return f"{self.namespace}-m{number}"
+
+    def join(self, namespace, link, hub_link, prefix):
+        """Connects a namespace to the hub: it has PREFIX2, the hub PREFIX1, and what is beyond the hub is reached through it."""
+        netns.connect(namespace, link, self.namespace, hub_link)
+        for where, end, name in ((namespace, 2, link), (self.namespace, 1, hub_link)):
+            netns.run("ip", "-n", where, "address", "add", f"{prefix}{end}/64", "dev", name, "nodad")
+        netns.run("ip", "-n", namespace, "-6", "route", "add", "2001:db8:e::/48", "via", f"{prefix}1")
 
     def _make_certificates(self):
         def openssl(*words):
@@ -52,7 +76,7 @@ class EtcdCluster:
         peers = ",".join(f"m{one}=https://[{member_address(one)}]:2380" for one in MEMBERS)
         self.members[number] = Process(
             f"etcd {number}",
-            ["ip", "netns", "exec", self.namespace, "etcd", "--name", f"m{number}", "--data-dir", f"{tls}/data{number}",
+            ["ip", "netns", "exec", self.member_namespace(number), "etcd", "--name", f"m{number}", "--data-dir", f"{tls}/data{number}",
              "--listen-client-urls", f"https://[{me}]:2379", "--advertise-client-urls", f"https://[{me}]:2379",
              "--listen-peer-urls", f"https://[{me}]:2380", "--initial-advertise-peer-urls", f"https://[{me}]:2380",
              "--initial-cluster", peers, "--initial-cluster-state", "new", "--client-cert-auth", "--peer-client-cert-auth",
@@ -75,6 +99,15 @@ class EtcdCluster:
     def freeze(self, *numbers):
         for number in numbers:
             self.members[number].signal(signal.SIGSTOP)
+
+    def part(self, number):
+        """Cuts the member's links to the other members; servers still reach it."""
+        others = ", ".join(member_address(one) for one in MEMBERS if one != number)
+        netns.nft(self.member_namespace(number), CUT % others)
+
+    def mend(self):
+        for number in MEMBERS:
+            netns.nft(self.member_namespace(number), MEND)
 
     def client(self, *words, check=True):
         """etcdctl, against all members."""
@@ -100,6 +133,8 @@ class EtcdCluster:
     def down(self):
         for process in self.members.values():
             process.kill()
+        for number in MEMBERS:
+            netns.destroy(self.member_namespace(number))
         netns.destroy(self.namespace)
 
 
@@ -124,12 +159,8 @@ class Server(MetadataAgent):
         self.configure()
 
     def _connect(self):
-        number, hub = self.number, self.cluster.namespace
         netns.create(self.namespace)
-        netns.connect(self.namespace, "eth0", hub, f"gw{number}")
-        for namespace, link, end in ((self.namespace, "eth0", 2), (hub, f"gw{number}", 1)):
-            netns.run("ip", "-n", namespace, "address", "add", f"2001:db8:e:{number}::{end}/64", "dev", link, "nodad")
-        netns.run("ip", "-n", self.namespace, "-6", "route", "add", "2001:db8:e::/64", "via", f"2001:db8:e:{number}::1")
+        self.cluster.join(self.namespace, "eth0", f"gw{self.number}", f"2001:db8:e:{self.number}::")
         netns.run("ip", "-n", self.namespace, "address", "add", f"{META}/128", "dev", "lo")
 
     def configure(self, shared=True, max_lag=5):
@@ -139,16 +170,13 @@ class Server(MetadataAgent):
                  f"state server-ca {tls}/etcd-ca.pem\nstate max-lag {max_lag}\n") if shared else ""
         self.write_config(self.metadata_node(), head=f"hostname {self.name}\n{state}")
 
-    def nft(self, text):
-        subprocess.run(["ip", "netns", "exec", self.namespace, "nft", "-f", "-"], input=text, text=True, check=True, timeout=10)
-
     def cut(self, *members):
         """Drops what goes to these members, or to all, and what comes from them."""
         where = ", ".join(member_address(number) for number in members or MEMBERS)
-        self.nft("table ip6 cut {\n chain out {\n  type filter hook output priority 0;\n  ip6 daddr { %s } drop\n }\n}\n" % where)
+        netns.nft(self.namespace, CUT % where)
 
     def mend(self):
-        self.nft("table ip6 cut {}\ndelete table ip6 cut\n")
+        netns.nft(self.namespace, MEND)
 
     def replication(self):
         return self.show("show replication")

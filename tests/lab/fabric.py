@@ -84,22 +84,25 @@ def lock(prefix):
 
 
 class Fabric:
-    """The four nodes with their FRR. Agents are started separately (tests/lab/agent.py)."""
+    """The ToRs and the metadata hosts with their FRR. Agents are started separately (tests/lab/agent.py)."""
 
-    def __init__(self, lab, bfd=False):
+    def __init__(self, lab, bfd=False, metas=METAS, spread=False):
+        """`spread`: no metadata host is preferred, and the ToRs spread over all that announce (ECMP)."""
         self.lab = lab
         self.frr = {}
-        for name in (*TORS, *METAS):
+        self.metas = metas
+        for name in (*TORS, *metas):
             lab.node(name)
         for tor in TORS:
             netns.sysctl(lab.nodes[tor].namespace, "net/ipv6/conf/all/forwarding", 1)
-            for meta in METAS:
+            for meta in metas:
                 netns.connect(lab.nodes[tor].namespace, f"fab-{meta}", lab.nodes[meta].namespace, f"fab-{tor}")
         for number, (tor, aggregate) in enumerate(TORS.items()):
-            config = frr.tor_config(tor, number, aggregate, [f"fab-{meta}" for meta in METAS])
+            config = frr.tor_config(tor, number, aggregate, [f"fab-{meta}" for meta in metas])
+            config = frr.with_multipath(config, len(metas)) if spread else config
             self.frr[tor] = frr.Frr(lab.nodes[tor], config, bfd)
-        for number, meta in enumerate(METAS):
-            config = frr.meta_config(meta, len(TORS) + number, [f"fab-{tor}" for tor in TORS], less_preferred=number > 0)
+        for number, meta in enumerate(metas):
+            config = frr.meta_config(meta, len(TORS) + number, [f"fab-{tor}" for tor in TORS], less_preferred=number > 0 and not spread)
             self.frr[meta] = frr.Frr(lab.nodes[meta], config, bfd)
 
     def start_frr(self):
@@ -107,9 +110,9 @@ class Fabric:
             instance.start()
 
     def wait_established(self, within=30):
-        """Until all four sessions are up, seen from the ToRs."""
+        """Until all sessions are up, seen from the ToRs."""
         for tor in TORS:
-            for meta in METAS:
+            for meta in self.metas:
                 wait.until(f"BGP between {tor} and {meta}", lambda t=tor, m=meta: self.frr[t].established(f"fab-{m}"), within,
                            every=0.2)
 
@@ -120,6 +123,11 @@ class Fabric:
             if "dev" in words:
                 return words[words.index("dev") + 1]
         return None
+
+    def anycast_next_hops(self, tor):
+        """The metadata hosts that the ToR's kernel spreads requests over."""
+        words = self.lab.nodes[tor].ip("route", "show", f"{frr.META}/128").split()
+        return {word.removeprefix("fab-") for word in words if word.startswith("fab-")}
 
     def anycast_installed(self, tor):
         """Whether the ToR's kernel route is the one that its bgpd asked for. After a restart zebra finds the route of its former life

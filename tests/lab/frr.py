@@ -110,6 +110,12 @@ route-map TO-FABRIC permit 20
 """
 
 
+def with_multipath(config, paths):
+    """A ToR's configuration that spreads over so many metadata hosts: all are of different AS, and each path is one AS long."""
+    router = " bgp graceful-restart-disable\n"
+    return config.replace("maximum-paths 1", f"maximum-paths {paths}").replace(router, f"{router} bgp bestpath as-path multipath-relax\n")
+
+
 def with_bfd(config):
     """The same with the BFD profile of `show anycast frr-config` on every neighbor. Not for tests beside other work: a daemon
     that does not run for 0.3 s loses its sessions."""

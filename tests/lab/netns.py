@@ -78,6 +78,11 @@ def open_tap(name, link):
         os.close(there)
 
 
+def nft(name, text):
+    """Gives nftables in the namespace these rules."""
+    subprocess.run(["ip", "netns", "exec", name, "nft", "-f", "-"], input=text, text=True, check=True, timeout=10)
+
+
 def pids(name):
     return [int(pid) for pid in run("ip", "netns", "pids", name, check=False).split()]
 

@@ -112,6 +112,7 @@ package_list() {
 		sqlite3                   # to look into the state file
 		etcd-server               # the state that several servers share; 3.4 in bookworm, 3.5 in trixie
 		etcd-client               # etcdctl: compaction, and what is in it
+		libfaketime               # one agent's clock jumps, in tests/lab/storm
 		tmux                      # demo --keep
 
 		[test]

@@ -1,0 +1,57 @@
+"""What can be wrong with one host: a small disk that fills up, a clock that jumps."""
+
+import errno
+import pathlib
+import subprocess
+
+from .. import netns
+
+_DISK_SIZE = "24m"
+_LIBRARY = "faketime/libfaketimeMT.so.1"
+
+
+class SmallDisk:
+    """A disk of its own for the agent's state file. Made before the agent's first start."""
+
+    def __init__(self, agent):
+        self._folder = pathlib.Path(f"/run/{agent.node.namespace}-disk")
+        self.remove()
+        self._folder.mkdir()
+        netns.run("mount", "-t", "tmpfs", "-o", f"size={_DISK_SIZE}", "none", str(self._folder))
+        agent.keep_state_in(self._folder)
+
+    def fill(self):
+        """To the last byte."""
+        with open(self._folder / "filler", "ab", buffering=0) as filler:
+            for size in (65536, 4096, 1):
+                try:
+                    while True:
+                        filler.write(b"\0" * size)
+                except OSError as error:
+                    assert error.errno == errno.ENOSPC, error
+
+    def make_room(self):
+        (self._folder / "filler").unlink(missing_ok=True)
+
+    def remove(self):
+        """Also what a run that crashed has left."""
+        if self._folder.exists():
+            if self._folder.is_mount():
+                netns.run("umount", "-l", str(self._folder))
+            self._folder.rmdir()
+
+
+class FakeClock:
+    """Another wall clock for the agent; the machine's own is not touched. Its monotonic clock stays, as when ntpd steps the time."""
+
+    def __init__(self, agent):
+        library = next(line for line in subprocess.run(["dpkg", "-L", "libfaketime"], capture_output=True, text=True, check=True)
+                       .stdout.splitlines() if line.endswith(_LIBRARY))
+        self._file = agent.node.folder / "clock"
+        self.jump(0)
+        agent.environment |= {"LD_PRELOAD": library, "FAKETIME_TIMESTAMP_FILE": str(self._file), "FAKETIME_CACHE_DURATION": "1",
+                              "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1"}
+
+    def jump(self, seconds):
+        """So much before (+) or behind (-) the machine's clock from now on."""
+        self._file.write_text(f"{seconds:+d}\n", encoding="ascii")
