@@ -9,7 +9,8 @@
 #
 # --release  packages for a release that this machine does not run are built in a root of that release (root.sh), which needs root
 #            the first time and then too, for chroot
-# --quick    with the compiler flags of ./check instead of Debian's, for tests of the packages: ccache knows most objects then
+# --quick    for tests of the packages: without debugging information and with less optimisation. For this machine's release with the very
+#            flags of ./check, so that ccache knows most objects; for another release, whose compiler shares nothing, hardened as Debian has it
 set -euo pipefail
 
 die() {
@@ -56,13 +57,20 @@ environment() {
 	local options=${DEB_BUILD_OPTIONS:-parallel=$(nproc)} flags
 	if [[ -n $quick ]]; then
 		options+=" noautodbgsym"
-		for flags in CFLAGS CXXFLAGS CPPFLAGS LDFLAGS; do
-			echo "DEB_${flags}_SET="
-		done
-		# debhelper sets a locale, which ccache goes by too
-		echo "CCACHE_SLOPPINESS=locale"
 		# tests/lab/steps.py has the same for ./check
-		echo "NETT_MESON_OPTIONS=${NETT_MESON_OPTIONS:--Dwerror=true -Ddebug=false -Doptimization=1}"
+		local meson="-Dwerror=true -Ddebug=false -Doptimization=1" change="STRIP=-g -O2"
+		if [[ $release == "$machine" ]]; then
+			# What else would tell these objects from those of ./check: debhelper's build type switches assertions off, and ccache goes by
+			# the locale that debhelper sets.
+			meson+=" -Db_ndebug=false" change="SET="
+			! command -v ccache >/dev/null || echo "CXX=env -u LC_ALL ccache c++"
+		else
+			echo "CCACHE_SLOPPINESS=locale"
+		fi
+		for flags in CFLAGS CXXFLAGS CPPFLAGS LDFLAGS; do
+			echo "DEB_${flags}_$change"
+		done
+		echo "NETT_MESON_OPTIONS=${NETT_MESON_OPTIONS:-$meson}"
 	fi
 	echo "DEB_BUILD_OPTIONS=$options"
 }
