@@ -51,6 +51,22 @@ def test_the_sandbox_does_not_weaken(units, name, ceiling):
     assert done.returncode == 0, done.stdout
 
 
+def test_sysusers_and_tmpfiles_make_the_user_and_its_folder(tmp_path):
+    """By systemd's own programs, in a root that has nothing but what the package installs there."""
+    config = tmp_path / "etc/nett/nett.conf"
+    config.parent.mkdir(parents=True)
+    config.touch()
+    for program, file in (("systemd-sysusers", "sysusers"), ("systemd-tmpfiles", "tmpfiles")):
+        done = run(program, *(["--create"] if file == "tmpfiles" else []), f"--root={tmp_path}", DEBIAN / f"nett-agent.{file}")
+        assert done.returncode == 0, done.stdout
+    users = dict(line.split(":", 1) for line in (tmp_path / "etc/passwd").read_text(encoding="ascii").splitlines())
+    groups = dict(line.split(":", 1) for line in (tmp_path / "etc/group").read_text(encoding="ascii").splitlines())
+    number = int(groups["nett"].split(":")[1])
+    assert users["nett"].endswith(f":{number}:nett router agent:/var/lib/nett:/usr/sbin/nologin")
+    assert groups["frrvty"].endswith(":nett")
+    assert [(path.stat().st_mode & 0o7777, path.stat().st_gid) for path in (config.parent, config)] == [(0o2770, number), (0o640, number)]
+
+
 def test_systemd_waits_longer_than_the_agent_takes_to_stop():
     source = (ROOT / "agent" / "agent.cpp").read_text(encoding="utf-8")
     deadline = int(re.search(r"kStopDeadline\{(\d+)\}", source)[1])
