@@ -5,9 +5,9 @@
 #include "agent/sdk/identity.hpp"
 #include "agent/sdk/strings.hpp"
 #include "builder/outcome.hpp"
-#include "builder/proto_words.hpp"
 #include "builder/server.hpp"
 #include "builder/values.hpp"
+#include "proto/enumerations.hpp"
 
 namespace nett::builder {
 namespace {

@@ -7,9 +7,9 @@
 
 #include "agent/sdk/strings.hpp"
 #include "builder/outcome.hpp"
-#include "builder/proto_words.hpp"
 #include "builder/server.hpp"
 #include "builder/values.hpp"
+#include "proto/enumerations.hpp"
 
 namespace nett::builder {
 namespace {

@@ -1,6 +1,7 @@
 #include "agent/api/convert.hpp"
 
 #include "agent/api/time.hpp"
+#include "proto/enumerations.hpp"
 
 namespace nett {
 
@@ -17,71 +18,7 @@ void set_time_unless_never(SystemTime time, google::protobuf::Timestamp* (*mutab
     if (time != SystemTime{}) set_timestamp(time, mutable_time(out));
 }
 
-v1::MachineState to_proto(MachineState state) {
-    switch (state) {
-        case MachineState::kNew:
-            return v1::MACHINE_STATE_NEW;
-        case MachineState::kProvisioning:
-            return v1::MACHINE_STATE_PROVISIONING;
-        case MachineState::kActive:
-            return v1::MACHINE_STATE_ACTIVE;
-        case MachineState::kReprovision:
-            return v1::MACHINE_STATE_REPROVISION;
-        case MachineState::kMaintenance:
-            return v1::MACHINE_STATE_MAINTENANCE;
-        case MachineState::kDecommission:
-            return v1::MACHINE_STATE_DECOMMISSION;
-    }
-    return v1::MACHINE_STATE_UNSPECIFIED;
-}
-
-v1::ConfigDelivery to_proto(ConfigDelivery delivery) {
-    switch (delivery) {
-        case ConfigDelivery::kEmbedded:
-            return v1::CONFIG_DELIVERY_EMBEDDED;
-        case ConfigDelivery::kToken:
-            return v1::CONFIG_DELIVERY_TOKEN;
-        case ConfigDelivery::kUrl:
-            return v1::CONFIG_DELIVERY_URL;
-    }
-    return v1::CONFIG_DELIVERY_UNSPECIFIED;
-}
-
-Result<ConfigDelivery> from_proto(v1::ConfigDelivery delivery) {
-    switch (delivery) {
-        case v1::CONFIG_DELIVERY_UNSPECIFIED:
-        case v1::CONFIG_DELIVERY_EMBEDDED:
-            return ConfigDelivery::kEmbedded;
-        case v1::CONFIG_DELIVERY_TOKEN:
-            return ConfigDelivery::kToken;
-        case v1::CONFIG_DELIVERY_URL:
-            return ConfigDelivery::kUrl;
-        default:
-            return fail(Code::kInvalidArgument, "there is no config delivery number {}", static_cast<int>(delivery));
-    }
-}
-
 }  // namespace
-
-Result<MachineState> from_proto(v1::MachineState state) {
-    switch (state) {
-        case v1::MACHINE_STATE_NEW:
-            return MachineState::kNew;
-        case v1::MACHINE_STATE_PROVISIONING:
-            return MachineState::kProvisioning;
-        case v1::MACHINE_STATE_ACTIVE:
-            return MachineState::kActive;
-        case v1::MACHINE_STATE_REPROVISION:
-            return MachineState::kReprovision;
-        case v1::MACHINE_STATE_MAINTENANCE:
-            return MachineState::kMaintenance;
-        case v1::MACHINE_STATE_DECOMMISSION:
-            return MachineState::kDecommission;
-        default:
-            return fail(Code::kInvalidArgument, "the machine state is missing or unknown (number {})",
-                        static_cast<int>(state));
-    }
-}
 
 v1::Tenant to_proto(const Tenant& value) {
     v1::Tenant out;
@@ -141,7 +78,6 @@ void set_lifecycle(const Machine& value, v1::Machine& out) {
 }
 
 static_assert(static_cast<int>(ProductionMode::kNetbox) == v1::PRODUCTION_MODE_NETBOX);
-static_assert(static_cast<int>(ConfirmBy::kConfigFetched) == v1::CONFIRM_BY_CONFIG_FETCHED);
 
 Result<ProductionPrefix> from_proto(const v1::Production& message) {
     if (message.mode() < v1::PRODUCTION_MODE_NONE || message.mode() > v1::PRODUCTION_MODE_NETBOX) {
@@ -306,7 +242,7 @@ v1::Profile to_proto(const Stored<Profile>& stored) {
         added->set_state(to_proto(state));
         added->set_seconds(static_cast<std::uint32_t>(limit.count()));
     }
-    out.set_confirm(static_cast<v1::ConfirmBy>(value.confirm));  // numbered alike
+    out.set_confirm(to_proto(value.confirm));
     out.mutable_boot_loop()->set_boots(value.boot_loop.boots);
     out.mutable_boot_loop()->set_minutes(value.boot_loop.minutes);
     out.set_revision(stored.revision);
@@ -328,10 +264,9 @@ Result<Profile> from_proto(const v1::Profile& message) {
         if (!state) return fail(state.error());
         out.deadlines[*state] = std::chrono::seconds(deadline.seconds());
     }
-    if (message.confirm() < v1::CONFIRM_BY_API || message.confirm() > v1::CONFIRM_BY_CONFIG_FETCHED) {
-        return fail(Code::kInvalidArgument, "there is no confirmation number {}", static_cast<int>(message.confirm()));
-    }
-    out.confirm = static_cast<ConfirmBy>(message.confirm());
+    const auto confirm = from_proto(message.confirm());
+    if (!confirm) return fail(confirm.error());
+    out.confirm = *confirm;
     if (message.has_boot_loop()) out.boot_loop = {message.boot_loop().boots(), message.boot_loop().minutes()};
     return out;
 }

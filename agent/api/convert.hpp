@@ -27,7 +27,5 @@ Result<Profile> from_proto(const v1::Profile& message);
 Result<PrefixPool> from_proto(const v1::PrefixPool& message);
 ArtifactSet from_proto(const v1::ArtifactSet& message);
 Bmc from_proto(const v1::Bmc& message);
-// kInvalidArgument for MACHINE_STATE_UNSPECIFIED.
-Result<MachineState> from_proto(v1::MachineState state);
 
 }  // namespace nett

@@ -8,6 +8,7 @@
 #include "agent/core/access/access.hpp"
 #include "agent/sdk/enrol.hpp"
 #include "agent/sdk/strings.hpp"
+#include "proto/enumerations.hpp"
 
 namespace nett {
 

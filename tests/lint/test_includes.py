@@ -6,7 +6,7 @@ import re
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-SOURCES = sorted(path.relative_to(ROOT) for folder in ("agent", "plugins", "builder", "bench")
+SOURCES = sorted(path.relative_to(ROOT) for folder in ("agent", "plugins", "builder", "bench", "proto")
                  for path in (ROOT / folder).rglob("*") if path.suffix in (".cpp", ".hpp", ".h", ".cc"))
 
 # Room of the including file → rooms it may include from, besides itself.
@@ -19,6 +19,7 @@ ARROWS = {
     "agent/api": {"agent/sdk", "agent/core", "agent/fabric", "proto"},
     "agent/replication": {"agent/sdk", "agent/core", "proto"},
     "agent/cli": {"proto"},
+    "proto": {"agent/sdk"},
     "agent/main": {"agent/sdk", "agent/core", "agent/replication", "agent/fabric", "agent/frr", "agent/net", "agent/api"},
     "builder": {"agent/sdk", "proto"},
     "plugins/*": {"agent/sdk"},
@@ -33,7 +34,7 @@ def room_of(path):
     parts = pathlib.PurePath(path).parts
     if path.endswith(".pb.h"):
         return "proto"
-    if parts[0] in ("builder", "bench"):
+    if parts[0] in ("builder", "bench", "proto"):
         return parts[0]
     if len(parts) == 2 and parts[0] == "agent":
         return "agent/main"
