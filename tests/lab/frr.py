@@ -9,7 +9,7 @@ META = "2001:db8:ffff::1"
 GATE = "NETT-ANYCAST"
 DRAIN = "NETT-DRAIN"
 # Private AS numbers (RFC 6996): one for each node, so that every session is external.
-_FIRST_AS = 4_200_000_001
+FIRST_AS = 4_200_000_001
 _DAEMONS = ("mgmtd", "zebra", "staticd", "bgpd")
 _DAEMON_FOLDER = "/usr/lib/frr"
 # The daemons that the agent programs, with the northbound module listening on a Unix socket only.
@@ -28,7 +28,7 @@ service integrated-vtysh-config
 !
 bgp route-map delay-timer 1
 !
-""", f"""router bgp {_FIRST_AS + number}
+""", f"""router bgp {FIRST_AS + number}
  bgp router-id 0.0.0.{number + 1}
  bgp graceful-restart-disable
  no bgp default ipv4-unicast
@@ -84,7 +84,7 @@ def meta_config(name, number, fabric_interfaces, less_preferred):
     the fabric must prefer one metadata host, always the same, and must not spread over both.
     """
     head, router = _common(name, number)
-    prepend = f" set as-path prepend {_FIRST_AS + number} {_FIRST_AS + number}\n" if less_preferred else ""
+    prepend = f" set as-path prepend {FIRST_AS + number} {FIRST_AS + number}\n" if less_preferred else ""
     return f"""{head}ipv6 prefix-list {GATE} seq 1000 deny any
 ipv6 prefix-list {DRAIN} seq 1000 deny any
 ipv6 prefix-list METADATA seq 5 permit {META}/128
