@@ -138,6 +138,7 @@ void RaPlanner::plan_declared(RaChange& change, const RaInterface& wanted, const
     managed.declared = wanted;
     managed.leaving = false;
     RaInterface target = wanted;
+    std::erase_if(target.prefixes, [](const RaPrefix& entry) { return entry.valid_lifetime.count() == 0; });
     for (const auto& [prefix, until] : managed.deprecated) {
         if (now < until) target.prefixes.push_back(deprecated(prefix));
     }

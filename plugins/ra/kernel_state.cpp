@@ -65,7 +65,7 @@ std::vector<KernelDrift> KernelState::put(const PortRecords& records, const Sett
     if (zebra_in_sync) {
         for (const PortAddress& entry : std::exchange(leaving_, {})) let_leave(entry, records, settings);
         for (const auto& [name, record] : records) {
-            if (record.active) confirmed_.insert(name);
+            if (record.active && !aside_.contains(name)) confirmed_.insert(name);
         }
     }
     if (std::exchange(look_for_misplaced_, false)) remove_misplaced(records);
@@ -146,12 +146,34 @@ Result<void> KernelState::mend(const Link& link, const LinkAddress* found, const
         if (known) drift.push_back({link.name, fmt::format("address {} missing", address.to_string())});
         return net_.put_address(link.name, forever, true);
     }
-    // zebra has taken it for a second one and forgotten that the prefix is configured. Taken away now, it would free
-    // what its northbound still refers to (FRR 10.3, rtadv_prefix_reset): so it stays, and is only made to last.
-    if (found->replaced && known && suspects_.contains(link.index) && replaced_.insert(link.name).second)
-        drift.push_back({link.name, fmt::format("address {} replaced", address.to_string())});
+    if (found->replaced) {
+        if (replaced_.insert(link.name).second)
+            drift.push_back({link.name, fmt::format("address {} replaced", address.to_string())});
+        return {};
+    }
     if (!found->valid_lifetime) return {};
-    return found->replaced ? net_.put_address(link.name, forever, true) : renew(net_, link.name, forever);
+    return renew(net_, link.name, forever);
+}
+
+void KernelState::set_aside(const std::set<std::string>& ports) {
+    aside_ = ports;
+    for (const std::string& port : ports) {
+        confirmed_.erase(port);
+        placed_.erase(port);
+    }
+}
+
+void KernelState::clear_aside(const PortRecords& records) {
+    for (const std::string& port : aside_) {
+        auto record = records.find(port);
+        if (record == records.end() || !record->second.active) continue;
+        auto removed = net_.remove_address(port, port_address(record->second.prefix));
+        if (!removed) kLog.warning("address stays", {{"port", port}, {"error", removed.error()}});
+    }
+}
+
+void KernelState::resume() {
+    for (const std::string& port : std::exchange(aside_, {})) replaced_.erase(port);
 }
 
 void KernelState::put_aggregate(const Settings& settings, std::vector<KernelDrift>& drift) {
@@ -204,6 +226,7 @@ void KernelState::finish(const Settings& settings) {
     placed_.clear();
     suspects_.clear();
     replaced_.clear();
+    aside_.clear();
     looked_.reset();
     anchored_.reset();
     leaving_.clear();

@@ -50,10 +50,13 @@ public:
     // What must not be left undone by an agent that ends.
     void finish(const Settings& settings);
 
-    // zebra was restarted: it has read the addresses anew.
-    void zebra_restarted() { replaced_.clear(); }
-    // Ports whose address others have replaced while zebra ran.
+    // Ports whose address others have replaced by the same one; put() leaves them to Service::repair_replaced().
     const std::set<std::string>& replaced() const { return replaced_; }
+    // From now until resume() put() gives these ports no address.
+    void set_aside(const std::set<std::string>& ports);
+    // Takes the address of those ports away.
+    void clear_aside(const PortRecords& records);
+    void resume();
 
     bool confirmed(const std::string& port) const { return confirmed_.contains(port); }
     // By port; "" is the aggregate.
@@ -77,6 +80,7 @@ private:
     std::set<std::string> confirmed_;               // ports whose prefix zebra has had: their address may be there
     std::set<std::string> placed_;                  // ports that had their address since the links changed last
     std::set<std::string> replaced_;
+    std::set<std::string> aside_;
     std::set<int> suspects_;            // links whose addresses somebody changed
     std::optional<SteadyTime> looked_;  // at every port
     std::optional<Prefix6> anchored_;   // the aggregate whose blackhole was there

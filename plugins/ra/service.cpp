@@ -24,7 +24,12 @@ std::optional<std::string> read_kernel_file(const std::string& path) {
 }
 
 Service::Service(const Host& host, KernelFileReader files)
-    : host_(host), files_(std::move(files)), kernel_(host.net, host.clock), idle_(host.loop), tick_(host.loop) {}
+    : host_(host),
+      files_(std::move(files)),
+      kernel_(host.net, host.clock),
+      idle_(host.loop),
+      tick_(host.loop),
+      pause_(host.loop) {}
 
 Awaitable<void> Service::lock() {
     while (busy_) {
@@ -240,6 +245,7 @@ Awaitable<void> Service::follow() {
         } else {
             put_kernel_state();
         }
+        if (!stopping_) co_await repair_replaced();
         if (!stopping_ && (!surveyed_at_ || host_.clock.steady_now() - *surveyed_at_ >= kSurveyInterval)) {
             co_await lock();
             if (!stopping_) co_await survey(settings_.aggregate);
@@ -271,6 +277,7 @@ Awaitable<void> Service::stop(bool withdraw) {
     addresses_.reset();
     frr_.reset();
     tick_.cancel();
+    pause_.cancel();
     while (running_) {
         idle_.expires_at(asio::steady_timer::time_point::max());
         boost::system::error_code ignored;
@@ -317,7 +324,6 @@ void Service::on_frr() {
     }
     auto all = host_.frr.drift();
     if (!all.empty()) seen_drift_ = std::max(seen_drift_, all.back().time);
-    if (!host_.frr.status(FrrDaemon::kZebra).connected) kernel_.zebra_restarted();
     put_kernel_state();
     report_health();
 }

@@ -102,6 +102,12 @@ private:
     Awaitable<void> follow();
     Awaitable<void> follow_links();
 
+    Awaitable<void> repair_replaced();
+    Awaitable<void> program_anew(std::set<std::string> ports);
+    Awaitable<Result<bool>> zebra_knows_address_of(std::set<std::string> ports) const;
+    Awaitable<bool> zebra_in_sync();
+    Awaitable<void> pause();
+
     void declare(const PortRecords& before);
     std::vector<RaInterface> advertisements(const PortRecords& records) const;
     void publish_changes(const PortRecords& before) const;
@@ -131,8 +137,9 @@ private:
     bool stopping_ = false;
     bool links_changed_ = false;
     bool addresses_changed_ = false;
-    asio::steady_timer idle_;  // wakes lock()
-    asio::steady_timer tick_;  // wakes follow()
+    asio::steady_timer idle_;   // wakes lock()
+    asio::steady_timer tick_;   // wakes follow()
+    asio::steady_timer pause_;  // between two looks of a repair
     Subscription links_;
     Subscription addresses_;
     Subscription frr_;

@@ -91,10 +91,9 @@ void Service::report_programming(std::size_t active) {
         programming.state = HealthState::kDegraded;
         programming.message = fmt::format(
             "{}: its address was replaced by others, and zebra advertises the prefix with lifetimes of its own (30 "
-            "days)",
+            "days) until nett has programmed it anew",
             fmt::join(kernel_.replaced(), ", "));
-        programming.remedy =
-            "restart zebra; nett programs it again (with \"frr backend vtysh\" restart nettd after it)";
+        programming.remedy = "none if it lasts for seconds; else see \"show health\" of frr/zebra, or restart zebra";
     }
     host_.health.report(std::move(programming));
 }

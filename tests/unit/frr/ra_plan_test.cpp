@@ -122,6 +122,23 @@ TEST_F(RaPlan, DeprecatesARemovedPrefixForSomeIntervalsBeforeItGoes) {
     EXPECT_EQ(300s, preferred("swp1", "2001:db8:b000:1::/64"));
 }
 
+TEST_F(RaPlan, APrefixWithoutALifetimeGoesAtOnceAndComesBackWhole) {
+    declare(port("swp1", {"2001:db8:b000:1::/64", "2001:db8:b000:2::/64"}));
+    reconcile();
+    RaInterface without = port("swp1", {"2001:db8:b000:1::/64", "2001:db8:b000:2::/64"});
+    without.prefixes[1].valid_lifetime = without.prefixes[1].preferred_lifetime = 0s;
+    declare(without);
+    RaChange change = reconcile();
+    EXPECT_EQ(1u, change.delete_prefixes.size());
+    EXPECT_EQ(-1s, preferred("swp1", "2001:db8:b000:2::/64"));
+    EXPECT_EQ(300s, preferred("swp1", "2001:db8:b000:1::/64"));
+    declare(port("swp1", {"2001:db8:b000:1::/64", "2001:db8:b000:2::/64"}));
+    change = reconcile();
+    EXPECT_TRUE(change.delete_prefixes.empty());
+    EXPECT_TRUE(change.drift.empty());
+    EXPECT_EQ(300s, preferred("swp1", "2001:db8:b000:2::/64"));
+}
+
 TEST_F(RaPlan, KeepsDeprecatingWhenZebraRestartsMeanwhile) {
     declare(port("swp1", {"2001:db8:b000:1::/64", "2001:db8:b000:2::/64"}));
     reconcile();

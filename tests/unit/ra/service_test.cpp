@@ -261,22 +261,71 @@ TEST_F(RaService, RepairsAndTellsOfDriftInTheKernel) {
     EXPECT_EQ("address 2001:db8:b000:1::1/64 missing", service_->drift()[0].difference);
 }
 
-TEST_F(RaService, AReplacedAddressIsNamedUntilZebraHasReadItAnew) {
-    start();
-    frr_.sync(FrrDaemon::kZebra);
-    net_.on_link["swp1"].at(0).replaced = true;
-    net_.journal = &journal_;
-    net_.tell_addresses(net_.link("swp1")->index);
-    frr_.tell(FrrDaemon::kZebra);
-    EXPECT_TRUE(journal_.empty());
+class RaReplaced : public RaService {
+protected:
+    const std::string address_ = "2001:db8:b000:1::1/64";
+    void replace() {
+        start();
+        frr_.sync(FrrDaemon::kZebra);
+        frr_.journal = net_.journal = &journal_;
+        frr_.shows["show interface"] = R"({"swp1":{"ipAddresses":[{"address":"2001:db8:b000:1::1/64"}]},"swp2":{}})";
+        net_.on_link["swp1"].at(0).replaced = true;
+        net_.tell_addresses(net_.link("swp1")->index);
+        frr_.tell(FrrDaemon::kZebra);
+    }
+    // Until the journal has so many words.
+    void until(std::size_t words) {
+        loop_.restart();
+        while (journal_.size() < words && loop_.run_one_for(std::chrono::seconds(5)) > 0) {
+        }
+        EXPECT_EQ(words, journal_.size());
+    }
+    std::chrono::seconds valid(std::size_t port) { return frr_.ra["ra"].at(port).prefixes.at(0).valid_lifetime; }
+};
+
+TEST_F(RaReplaced, IsNamedAndProgrammedAnewInTheOneOrderThatIsSafe) {
+    replace();
     EXPECT_EQ(HealthState::kDegraded, health_.state("ra", "programming"));
     ASSERT_EQ(1u, service_->drift().size());
     EXPECT_EQ("address 2001:db8:b000:1::1/64 replaced", service_->drift()[0].difference);
-    frr_.zebra.connected = frr_.zebra.in_sync = false;
-    frr_.tell(FrrDaemon::kZebra);
+    until(1);
+    EXPECT_EQ(0, valid(0).count());
+    EXPECT_EQ(600, valid(1).count());
+    EXPECT_TRUE(net_.has("swp1", address_));
     frr_.sync(FrrDaemon::kZebra);
+    until(2);
+    EXPECT_FALSE(net_.has("swp1", address_));
+    // zebra has not seen it go yet: neither the prefix nor the address may come.
+    frr_.tell(FrrDaemon::kZebra);
+    EXPECT_EQ(2u, journal_.size());
+    frr_.shows.clear();
+    until(3);
+    EXPECT_EQ(600, valid(0).count());
+    EXPECT_FALSE(net_.has("swp1", address_));
+    frr_.sync(FrrDaemon::kZebra);
+    until(4);
+    EXPECT_TRUE(net_.has("swp1", address_));
+    EXPECT_EQ((std::vector<std::string>{"declare-ra", "remove-address", "declare-ra", "put-address"}), journal_);
+    frr_.tell(FrrDaemon::kZebra);
     EXPECT_EQ(HealthState::kOk, health_.state("ra", "programming"));
     EXPECT_EQ(1u, service_->drift().size());
+}
+
+TEST_F(RaReplaced, AStopMeanwhileLeavesThePrefixDeclared) {
+    replace();
+    until(1);
+    stop();
+    EXPECT_EQ(600, valid(0).count());
+    EXPECT_TRUE(net_.has("swp1", address_));
+}
+
+TEST_F(RaReplaced, StaysAsItIsWhenZebrasViewCannotBeRead) {
+    replace();
+    frr_.shows["show interface"] = "vtysh: not found";
+    loop_.restart();
+    loop_.run_for(std::chrono::milliseconds(100));  // longer than the agent lets events settle
+    EXPECT_TRUE(journal_.empty());
+    EXPECT_EQ(HealthState::kDegraded, health_.state("ra", "programming"));
 }
 
 TEST_F(RaService, OnlyPortsWhoseAddressesChangedAreLookedAt) {
