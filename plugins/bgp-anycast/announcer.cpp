@@ -45,6 +45,7 @@ void Announcer::configure(const Settings& settings) {
 void Announcer::apply(Stance stance) {
     if (settings_.dry_run) return;
     stance_ = stance;
+    held_ = false;
     gate_open_ = announced();
     if (announced()) {
         put_address();
@@ -53,6 +54,12 @@ void Announcer::apply(Stance stance) {
         put_lists();
         remove_address(interface());
     }
+}
+
+void Announcer::hold() {
+    if (settings_.dry_run || !announced()) return;
+    stance_ = Stance::kDePreferred;
+    held_ = true;
 }
 
 void Announcer::close_gate() {
@@ -82,7 +89,7 @@ void Announcer::put_lists() {
         if (entry) entries.push_back({entry->list, entry->sequence, permit, settings_.address});
     };
     add(settings_.gate, gate_open_);
-    add(settings_.drain, stance_ == Stance::kDePreferred);
+    add(settings_.drain, drains());
     host_.frr.declare_prefix_list(kOwner, std::move(entries));
 }
 

@@ -31,6 +31,9 @@ public:
     // Announced: address first, since the gate must not let out what cannot be served. Withdrawn: gate first, being the
     // fastest, and then the address, because otherwise this host would capture the connections of its own clients.
     void apply(Stance stance);
+    // From announced to de-preferred in all but the community: the service lets go first, apply(kDePreferred) follows.
+    void hold();
+    bool drains() const { return stance_ == Stance::kDePreferred && !held_; }
     // Closes the gate and leaves the address for what is under way; apply(kWithdrawn) must follow.
     void close_gate();
     // Extends the lease, also puts back an address or a device that somebody removed. Call it three times a lease.
@@ -61,6 +64,7 @@ private:
     bool configured_ = false;
     Stance stance_ = Stance::kWithdrawn;
     bool gate_open_ = false;
+    bool held_ = false;
     std::unique_ptr<Device> device_;
     std::string device_error_;
     std::string error_;

@@ -9,7 +9,7 @@
 // - A server that is withdrawn again and again stays away longer each time: each withdrawal for health that follows the
 //   one before within kFlapMemory doubles the hold-down.
 // - Maintenance first makes less preferred, so that the fabric turns away while everything still works, and withdraws
-//   after the drain time.
+//   after the drain time, or when leave() says so: the service has ended what it had under way.
 #pragma once
 
 #include <optional>
@@ -55,6 +55,10 @@ public:
 
     // True when the stance changed. `note` is the operator's reason for the mode.
     bool update(const Health& health, Mode mode, const std::string& note, SteadyTime now);
+    // When maintenance withdraws, once it has begun.
+    void leave(SteadyTime at) {
+        if (leaves_at_) leaves_at_ = at;
+    }
     // Something else took the address away (the lease ran out while the agent stood still); counts as a withdrawal.
     void lost(std::string reason, SteadyTime now);
 

@@ -8,11 +8,6 @@ namespace {
 const Logger kLog("bgp-anycast");
 constexpr const char* kComponent = "bgp-anycast";
 constexpr auto kAsTuple = asio::as_tuple(asio::use_awaitable);
-// Between closing the gate and taking the address: a peer's FIB follows the gate within 70 ms, and until then what
-// arrives is still served.
-constexpr std::chrono::milliseconds kGateGrace{250};
-// Of a stop's deadline left to the plugins that stop after this one.
-constexpr std::chrono::seconds kStopReserve{3};
 // frr.conf changes by hand; a look starts vtysh once.
 constexpr std::chrono::seconds kFrrConfigInterval{60};
 
@@ -52,6 +47,10 @@ void Service::start(Settings settings) {
     frr_ = host_.frr.observe([this](FrrDaemon daemon) {
         if (daemon == FrrDaemon::kBgpd) frr_timer_.cancel();
     });
+    handovers_ = host_.events.subscribe("metadata.handover", [this](const Event& event) {
+        auto state = event.fields.find("state");
+        if (state != event.fields.end()) on_handover(event.subject, state->second);
+    });
     tasks_.spawn(watch_frr_config());
 }
 
@@ -64,8 +63,7 @@ void Service::reconfigure(Settings settings) {
     settings_ = std::move(settings);
     local_.set_thresholds(settings_.rise, settings_.fall);
     shared_.set_thresholds(settings_.rise, settings_.fall);
-    // Without a drain there is nothing to wait for.
-    decision_.set_drain_time(settings_.drain ? settings_.drain_time : std::chrono::milliseconds(0));
+    decision_.set_drain_time(settings_.drain_time);
     decision_.set_hold_down(settings_.hold_down);
     put_local_path();
     announcer_.configure(settings_);
@@ -136,6 +134,7 @@ Health Service::health() const {
 void Service::evaluate() {
     if (!running_ || stopping_) return;
     stood_still();
+    advance_handover();
     Stance before = decision_.stance();
     const ModeRecord& mode = journal_.mode();
     if (decision_.update(health(), mode.mode, mode.note, host_.clock.steady_now())) carry_out(before);
@@ -145,7 +144,14 @@ void Service::evaluate() {
 
 void Service::carry_out(Stance before) {
     Stance stance = decision_.stance();
-    announcer_.apply(stance);
+    Mode mode = journal_.mode().mode;
+    bool leaves = mode == Mode::kMaintenance || (mode == Mode::kDrain && settings_.drain);
+    if (leaves && before == Stance::kAnnounced && stance == Stance::kDePreferred) {
+        begin_handover();
+    } else {
+        announcer_.apply(stance);
+        end_handover();
+    }
     since_ = host_.clock.system_now();
     std::string state(to_string(stance));
     kLog.info(state, {{"address", settings_.address.to_string()},
@@ -188,24 +194,6 @@ Awaitable<void> Service::pause(std::chrono::milliseconds time) {
     co_await pause_timer_.async_wait(kAsTuple);
 }
 
-bool Service::bgpd_follows() const {
-    FrrDaemonStatus bgpd = host_.frr.status(FrrDaemon::kBgpd);
-    return bgpd.connected && bgpd.error.empty();
-}
-
-Awaitable<void> Service::withdraw_in_order(SteadyTime deadline) {
-    auto left =
-        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - kStopReserve - host_.clock.steady_now());
-    if (settings_.drain && bgpd_follows() && announcer_.stance() == Stance::kAnnounced) {
-        auto time = std::min(settings_.drain_time, left);
-        announcer_.apply(Stance::kDePreferred);
-        if (time.count() > 0) co_await pause(time);
-    }
-    announcer_.close_gate();
-    if (settings_.gate && bgpd_follows()) co_await pause(kGateGrace);
-    announcer_.apply(Stance::kWithdrawn);
-}
-
 Awaitable<void> Service::stop(SteadyTime deadline) {
     if (!running_ || std::exchange(stopping_, true)) co_return;
     health_.reset();
@@ -227,6 +215,7 @@ Awaitable<void> Service::stop(SteadyTime deadline) {
         kLog.info("withdrawn", {{"address", settings_.address.to_string()}, {"reason", "the plugin stops"}});
         note_change("anycast.withdrawn", "stopped", "the plugin stops");
     }
+    handovers_.reset();
     co_await journal_.stop();
     host_.frr.release(kComponent);
     host_.health.forget(kComponent);
@@ -254,6 +243,7 @@ void Service::arm_refresh() {
 
 void Service::arm_wake() {
     auto at = decision_.wake(host_.clock.steady_now());
+    if (handover_ != Handover::kNone) at = std::min(at.value_or(handover_until_), handover_until_);
     if (!at) {
         wake_timer_.cancel();
         return;

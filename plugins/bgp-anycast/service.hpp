@@ -36,6 +36,9 @@ public:
     // Every check and the registry, now.
     Awaitable<void> check_now();
 
+    // The service's answer to a handover: "holding" (it begins nothing new), "quiet" (nothing is under way any more).
+    void on_handover(const std::string& address, const std::string& state);
+
     Output show() const;
     Output show_history() const;
     Awaitable<Result<Output>> show_frr_config() const;
@@ -52,6 +55,15 @@ private:
     Health health() const;
     void carry_out(Stance before);
     void note_change(std::string event, std::string state, std::string reason);
+    // What a handover is at (service_handover.cpp), until handover_until_.
+    enum class Handover { kNone, kAsked, kHolding, kMoving };
+    void begin_handover();
+    void advance_handover();
+    void let_go();
+    void end_handover();
+    void enter(Handover phase, std::chrono::milliseconds time);
+    void publish_handover(const char* phase, std::string message);
+    Awaitable<void> hand_over_in_order(SteadyTime deadline);
     Awaitable<void> withdraw_in_order(SteadyTime deadline);
     Awaitable<void> pause(std::chrono::milliseconds time);
     Awaitable<void> watch_frr_config();
@@ -76,6 +88,8 @@ private:
     bool running_ = false;
     bool stopping_ = false;
     bool looked_early_ = false;  // a condition changed since the timer's last look, and was looked at
+    Handover handover_ = Handover::kNone;
+    SteadyTime handover_until_{};
     SystemTime since_{};
     std::string local_path_error_;
     std::vector<FrrFinding> frr_findings_;
@@ -87,6 +101,7 @@ private:
     asio::steady_timer frr_timer_;
     Subscription health_;
     Subscription frr_;
+    Subscription handovers_;
 };
 
 }  // namespace nett::anycast

@@ -160,7 +160,7 @@ json::object Service::actuators_data() const {
                             {"error", bgpd.error}};
     };
     if (settings_.gate) data["gate"] = list(*settings_.gate, announcer_.stance() != Stance::kWithdrawn);
-    if (settings_.drain) data["drain"] = list(*settings_.drain, announcer_.stance() == Stance::kDePreferred);
+    if (settings_.drain) data["drain"] = list(*settings_.drain, announcer_.drains());
     return data;
 }
 

@@ -29,6 +29,15 @@ void Connection::finish() {
     if (session_.idle) stream_.stop_reading();
 }
 
+void Connection::wind_up() {
+    session_.last = true;
+    if (session_.idle && session_.answered && stream_.unacknowledged() == 0) stream_.stop_reading();
+}
+
+bool Connection::under_way() const {
+    return !over_ || stream_.unacknowledged() > 0;
+}
+
 void Connection::cut() {
     stream_.interrupt();
 }
@@ -49,7 +58,13 @@ Awaitable<void> Connection::run() {
         co_return;
     }
     stream_.say_goodbye();
-    if (end == SessionEnd::kRefused) co_await linger();
+    over_ = true;
+    // While the address is handed over, what the kernel has still to send is under way too.
+    if (session_.last) {
+        co_await linger(kHandoverLingerTimeout);
+    } else if (end == SessionEnd::kRefused) {
+        co_await linger(kLingerTimeout);
+    }
 }
 
 Awaitable<bool> Connection::handshake() {
@@ -86,8 +101,8 @@ bool Connection::accept_peer() {
 }
 
 // Closing with unread bytes would reset the connection, and the peer might lose the answer that says why.
-Awaitable<void> Connection::linger() {
-    session_.arm(kLingerTimeout);
+Awaitable<void> Connection::linger(SteadyTime::duration timeout) {
+    session_.arm(timeout);
     for (std::size_t left = kLingerBytes; left > 0;) {
         const auto attempt = stream_.try_discard(left);
         if (attempt.error) co_return;

@@ -23,6 +23,12 @@ public:
 
     // Any thread, under the server's lock. Closes now if idle, else after the answer under way.
     void finish();
+    // The same: closes after the answer under way, or the first one; now if there is none, and nothing is on its way to
+    // the peer. Call it again until under_way() says no.
+    void wind_up();
+    // The same: whether something is still to come of it, or on its way to the peer.
+    bool under_way() const;
+    Address6 local() const { return session_.peer.local.address().to_v6(); }
     // The same: closes now.
     void cut();
     // The same: cuts when what is under way should have ended by now.
@@ -31,7 +37,7 @@ public:
 private:
     Awaitable<void> run();
     Awaitable<bool> handshake();
-    Awaitable<void> linger();
+    Awaitable<void> linger(SteadyTime::duration timeout);
     bool accept_peer();
     void note_failed_handshake(const std::string& reason);
     void ended(std::exception_ptr failure);
@@ -41,6 +47,7 @@ private:
     TlsStream stream_;
     HttpSession session_;
     std::atomic<bool> expired_{false};
+    std::atomic<bool> over_{false};  // nothing more is sent
 };
 
 }  // namespace nett::metadata

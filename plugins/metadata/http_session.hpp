@@ -31,6 +31,8 @@ struct HttpSession {
     Peer peer = {};
     bool shed = false;                          // answer 503 and close
     std::atomic<bool> stopping{false};          // close after the answer under way
+    std::atomic<bool> last{false};              // the same, but who has not asked yet may ask
+    std::atomic<bool> answered{false};          // at least one request
     std::atomic<bool> idle{false};              // waiting for a request
     std::atomic<SteadyTime::rep> deadline = 0;  // of the I/O under way, in the clock's ticks; 0: none
 
@@ -126,8 +128,8 @@ Awaitable<SessionEnd> serve_requests(Stream& stream, HttpSession& session) {
         if (head.kind == ParsedHead::Kind::kIncomplete) {
             if (input.empty()) session.arm(kIdleTimeout);  // one deadline for a whole head, however it drips in
             session.idle = true;
-            // Whoever sets `stopping` looks at `idle` after that: one of both sees the other.
-            if (session.stopping) co_return SessionEnd::kOrderly;
+            // Whoever sets `stopping` or `last` looks at `idle` after that: one of both sees the other.
+            if (session.stopping || (session.last && session.answered)) co_return SessionEnd::kOrderly;
             const bool received = co_await detail::receive(stream, input);
             session.idle = false;
             if (!received) co_return input.empty() ? SessionEnd::kOrderly : SessionEnd::kBroken;
@@ -148,10 +150,11 @@ Awaitable<SessionEnd> serve_requests(Stream& stream, HttpSession& session) {
         // Nobody reads here while the answer is made; its own waits (the store) are bounded.
         session.disarm();
         const auto response = co_await session.handle(std::move(head.request), session.peer, conversation);
-        const bool keep_alive = head.keep_alive && !session.stopping;
+        const bool keep_alive = head.keep_alive && !session.stopping && !session.last;
         const bool sent = co_await detail::answer(stream, session, response, head_only, keep_alive);
         if (!sent) co_return SessionEnd::kBroken;
         if (!keep_alive) co_return SessionEnd::kRefused;
+        session.answered = true;
     }
 }
 

@@ -22,6 +22,8 @@ inline constexpr auto kHandshakeTimeout = 10s;  // iPXE under TCG needs 1.5 s fo
 inline constexpr auto kIdleTimeout = 30s;       // between two requests of a connection, and for one whole header
 inline constexpr auto kWriteTimeout = 30s;      // the socket takes nothing
 inline constexpr auto kLingerTimeout = 2s;      // for the peer to read the last answer and close
+// While an anycast address is handed over: for a slow peer to take its last answer. As long as a handover may last.
+inline constexpr auto kHandoverLingerTimeout = 10s;
 inline constexpr std::size_t kLingerBytes = 256 * 1024;  // of a refused request's rest, dropped meanwhile
 inline constexpr auto kSweepInterval = 500ms;            // how late a deadline may be noticed
 

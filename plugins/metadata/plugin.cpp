@@ -15,6 +15,7 @@
 #include "plugins/metadata/artifacts.hpp"
 #include "plugins/metadata/boot_metrics.hpp"
 #include "plugins/metadata/disk_health.hpp"
+#include "plugins/metadata/handover.hpp"
 #include "plugins/metadata/health_checks.hpp"
 #include "plugins/metadata/limits.hpp"
 #include "plugins/metadata/recorder.hpp"
@@ -134,9 +135,11 @@ private:
                   [this](const TlsFiles& files) {
                       if (auto same = load_tls({files.certificate, files.private_key, ""})) tokens->set_tls(*same);
                   }),
-              side(host, [this](Request request, const Peer& peer, Conversation& conversation) {
-                  return service.handle(std::move(request), peer, conversation);
-              }) {}
+              side(host,
+                   [this](Request request, const Peer& peer, Conversation& conversation) {
+                       return service.handle(std::move(request), peer, conversation);
+                   }),
+              handover(host, {server, tokens}) {}
         TenantCache tenants;
         PortTable ports;
         Recorder recorder;
@@ -147,6 +150,7 @@ private:
         std::shared_ptr<Server> tokens;  // without listeners unless there is a "token-listen"
         TlsKeeper tls;
         SideServices side;
+        Handover handover;
     };
 
     // All or nothing: what can fail comes first.

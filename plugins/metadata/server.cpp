@@ -18,6 +18,7 @@
 
 #include "plugins/metadata/connection.hpp"
 #include "plugins/metadata/limits.hpp"
+#include "plugins/metadata/listen_filter.hpp"
 
 namespace nett::metadata {
 
@@ -109,6 +110,18 @@ public:
             error_code ignored;
             self->acceptor_.close(ignored);
             self->pause_.cancel();
+        });
+    }
+    // The same: whether requests for new connections are heeded.
+    void heed(bool yes) {
+        asio::post(acceptor_.get_executor(), [self = shared_from_this(), yes] {
+            if (!self->acceptor_.is_open()) return;
+            const int socket = self->acceptor_.native_handle();
+            if (yes) {
+                heed_new_connections(socket);
+            } else {
+                overlook_new_connections(socket);
+            }
         });
     }
     const tcp::endpoint& endpoint() const { return endpoint_; }
@@ -235,6 +248,8 @@ void Server::take(int descriptor, const Address6& source) {
         connections_.insert(connection.get());
         // stop() may have gone through the connections between the check above and here.
         if (stopping_) connection->finish();
+        // It was waiting to be accepted already.
+        if (held_ == connection->local()) connection->wind_up();
     }
     connection->spawn(io_);
 }
@@ -266,6 +281,35 @@ template <typename Visit>
 void Server::with_connections(Visit visit) {
     const std::lock_guard lock(mutex_);
     for (auto* connection : connections_) visit(*connection);
+}
+
+bool Server::hold(const Address6& address) {
+    bool ours = false;
+    for (const auto& listener : listeners_) {
+        if (listener->endpoint().address() != address) continue;
+        listener->heed(false);
+        ours = true;
+    }
+    const std::lock_guard lock(mutex_);
+    if (ours) held_ = address;
+    return ours;
+}
+
+bool Server::busy() {
+    const std::lock_guard lock(mutex_);
+    bool busy = false;
+    for (auto* connection : connections_) {
+        if (held_ != connection->local()) continue;
+        connection->wind_up();
+        busy = busy || connection->under_way();
+    }
+    return busy;
+}
+
+void Server::release() {
+    for (const auto& listener : listeners_) listener->heed(true);
+    const std::lock_guard lock(mutex_);
+    held_.reset();
 }
 
 Awaitable<void> Server::sweep(std::shared_ptr<Server> self) {

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_set>
 #include <vector>
@@ -45,6 +46,13 @@ public:
     Result<Listeners> open(const std::vector<Endpoint>& endpoints);
     // Serves on these and closes all others; listeners that stay are not disturbed. TLS and limits are set before.
     void adopt(Listeners listeners);
+    // Lets no connection begin on the listeners of this address (plugins/metadata/listen_filter.hpp), and connections
+    // to it end after the answer under way. False when no listener has the address.
+    bool hold(const Address6& address);
+    // Whether a connection to the held address has something under way. Call it again and again.
+    bool busy();
+    // Ends that.
+    void release();
     // Closes the listeners, lets answers under way end, and cuts what is left at the deadline.
     Awaitable<void> stop(SteadyTime deadline);
 
@@ -93,6 +101,7 @@ private:
 
     std::mutex mutex_;  // guards what follows
     std::unordered_set<Connection*> connections_;
+    std::optional<Address6> held_;
 };
 
 }  // namespace nett::metadata

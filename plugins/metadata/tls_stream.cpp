@@ -1,5 +1,7 @@
 #include "plugins/metadata/tls_stream.hpp"
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -192,6 +194,11 @@ void TlsStream::interrupt() {
 
 void TlsStream::stop_reading() {
     ::shutdown(descriptor_, SHUT_RD);
+}
+
+std::size_t TlsStream::unacknowledged() const {
+    int bytes = 0;
+    return ::ioctl(descriptor_, SIOCOUTQ, &bytes) == 0 && bytes > 0 ? static_cast<std::size_t>(bytes) : 0;
 }
 
 void TlsStream::abort() {

@@ -55,6 +55,8 @@ public:
     void interrupt();
     // Any thread, as long as the stream lives: as if the peer had sent its last byte.
     void stop_reading();
+    // The same: bytes that were sent and that the peer has not acknowledged, FIN included.
+    std::size_t unacknowledged() const;
     // close() will reset the connection: what the peer has not taken is not kept in the kernel.
     void abort();
     void close();

@@ -1,5 +1,6 @@
 """bgp-anycast in the fabric: every way in which a server leaves, and that none announces what it does not serve."""
 
+import concurrent.futures
 import contextlib
 import re
 import signal
@@ -7,13 +8,15 @@ import time
 
 import pytest
 
-from tests.lab import agent, frr, wait
+from tests.lab import agent, frr, story, wait
 from tests.lab.agent import LEASE_SECONDS
+from tests.lab.asker import Asker
 from tests.lab.build import SOURCE
 from tests.lab.fabric import TORS
 
 HOME, OTHER = "fab-meta-1", "fab-meta-2"
 UNKNOWN = "/v1/boot/00000000-1111-4222-8333-444444444444"
+DOWNLOADER = "6e657474-0000-4000-8000-00000000d0ad"
 QUICK = "  interval 100\n  fast-interval 100\n  rise 1\n  fall 1\n"
 
 
@@ -192,6 +195,79 @@ def test_maintenance_withdraws_and_survives_a_restart(anycast):
     anycast.wait_next_hop(HOME)
     states = [row["state"] for row in anycast.agent.show("show anycast history")]
     assert states[-1] == "announced" and "mode maintenance" in states and "withdrawn" in states
+
+
+def lost_while(anycast, leave):
+    """Of a client that asks all the time: what it lost while the server left and the fabric turned to the other one."""
+    with Asker(anycast.world.servers[1].node, frr.META, anycast.world.tenant, UNKNOWN) as client:
+        wait.until("the client gets answers", lambda: len(client.requests(0, time.time())) > 20, within=20)
+        begun = time.time()
+        leave()
+        anycast.wait_next_hop(OTHER, within=15)
+        moved = time.time()
+        # A request that hangs is known only when it has ended.
+        wait.until("the client has gone on", lambda: len(client.requests(moved, moved + 60)) > 20, within=20)
+        seen = client.requests(begun - 0.5, time.time())
+        assert len(seen) > 20
+        return [request for request in seen if request[2] != "ok"]
+
+
+def test_maintenance_loses_no_request_of_a_client_that_asks_all_the_time(anycast):
+    for _ in range(3):
+        assert lost_while(anycast, lambda: anycast.agent.nettsh("anycast maintenance new disk")) == []
+        anycast.wait_state("withdrawn")
+        wait.until("the address is off the host", lambda: not anycast.on_host(), within=2)
+        anycast.agent.nettsh("anycast resume")
+        anycast.wait_next_hop(HOME)
+
+
+def test_a_drain_loses_no_request_of_a_client_that_asks_all_the_time(anycast):
+    for _ in range(2):
+        assert lost_while(anycast, lambda: anycast.agent.nettsh("anycast drain new disk")) == []
+        assert anycast.show()["state"] == "de-preferred" and anycast.on_host()
+        anycast.agent.nettsh("anycast resume")
+        anycast.wait_next_hop(HOME)
+
+
+def test_an_ordered_stop_loses_no_request_of_a_client_that_asks_all_the_time(anycast):
+    for _ in range(2):
+        assert lost_while(anycast, anycast.agent.stop) == []
+        assert not anycast.on_host()
+        anycast.agent.start()
+        anycast.wait_next_hop(HOME, within=15)
+
+
+def test_a_drain_without_another_server_goes_on_serving(anycast):
+    other = anycast.world.agents["meta-2"]
+    other.stop()
+    anycast.agent.nettsh("anycast drain new disk")
+    wait.until("meta-1 is less preferred", lambda: (anycast.path_of_home() or {}).get("locPrf") == 0, within=5)
+    wait.until("it takes new connections again", lambda: anycast.world.servers[1].fetch(UNKNOWN, anycast.world.tenant).status == 404, within=10)
+    other.start()
+
+
+def test_maintenance_lets_a_download_that_is_under_way_end_before_the_fabric_moves(anycast):
+    """A connection that is under way when the route moves is lost: the other server knows nothing of it."""
+    story.register_machine(anycast.agent, "downloader", DOWNLOADER, [], story.machine_config("downloader"))
+    kernel = f"/v1/artifacts/vmlinuz?uuid={DOWNLOADER}"
+    server, tenant = anycast.world.servers[1], anycast.world.tenant
+    whole = server.fetch(kernel, tenant, timeout=30)
+    assert whole.status == 200 and len(whole.body) > 2_000_000
+    anycast.configure(" drain-time 8000\n")
+    seconds = 3
+    with concurrent.futures.ThreadPoolExecutor() as others:
+        slow = others.submit(server.fetch, kernel, tenant, timeout=30, rate=len(whole.body) // seconds)
+        wait.until("the download is under way", lambda: "2001:db8:b000:" in
+                   anycast.node.run("ss", "-Htn", "state", "established", "sport", "=", ":443").stdout, within=10)
+        anycast.agent.nettsh("anycast maintenance new disk")
+        assert anycast.show()["state"] == "de-preferred"
+        # Meanwhile no other connection begins; its next try finds the other server.
+        asked = others.submit(server.fetch, UNKNOWN, tenant, timeout=30)
+        assert slow.result().error == "" and slow.result().sha256 == whole.sha256, slow.result()
+        assert asked.result().error == "" and asked.result().status == 404, asked.result()
+    anycast.wait_state("withdrawn", within=10)
+    anycast.wait_next_hop(OTHER)
+    assert server.fetch(UNKNOWN, tenant).status == 404
 
 
 SERVER = """

@@ -12,9 +12,12 @@ import json
 import socket
 import ssl
 import sys
+import time
 
 
 class _Connection(http.client.HTTPSConnection):
+    receive_buffer = 0
+
     def __init__(self, host, port, interface, context, timeout):
         super().__init__(host, port, context=context, timeout=timeout)
         self._interface = interface
@@ -23,6 +26,8 @@ class _Connection(http.client.HTTPSConnection):
     def connect(self):
         plain = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
         plain.settimeout(self.timeout)
+        if self.receive_buffer:
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.receive_buffer)
         if self._interface:
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, self._interface.encode())
         plain.connect((self.host, self.port))
@@ -39,12 +44,29 @@ def _context(options):
     return context
 
 
+def _read(reply, rate):
+    """The body; with a rate as a slow machine reads it, in twentieths of a second."""
+    if not rate:
+        return reply.read()
+    body = b""
+    while len(body) < int(reply.headers["Content-Length"]):
+        begun = time.monotonic()
+        part = reply.read(max(1, rate // 20))
+        if not part:
+            raise ConnectionError(f"the body ended after {len(body)} bytes")
+        body += part
+        time.sleep(max(0.0, begun + 0.05 - time.monotonic()))
+    return body
+
+
 def fetch(options):
     connection = _Connection(options.address, options.port, options.interface, _context(options), options.timeout)
+    # A slow reader's kernel must not read ahead for it.
+    connection.receive_buffer = 65536 if options.bytes_per_second else 0
     try:
         connection.request(options.method, options.path)
         reply = connection.getresponse()
-        body = reply.read()
+        body = _read(reply, options.bytes_per_second)
     finally:
         connection.close()
     return {"status": reply.status, "headers": {name.lower(): value for name, value in reply.getheaders()},
@@ -57,6 +79,7 @@ def main():
     parser.add_argument("--address", required=True)
     parser.add_argument("--port", type=int, default=443)
     parser.add_argument("--interface", default="")
+    parser.add_argument("--bytes-per-second", type=int, default=0)
     parser.add_argument("--ca", required=True)
     parser.add_argument("--certificate", default="")
     parser.add_argument("--key", default="")

@@ -78,8 +78,10 @@ class Server:
 
         return wait.until(f"{nic} of {self.node.name} sees a preferred lifetime of {preferred} s", newest, within)
 
-    def fetch(self, path, credentials, nic="", address="2001:db8:ffff::1", method="GET", timeout=5):
-        arguments = [path, "--address", address, "--ca", credentials.ca, "--method", method, "--timeout", timeout]
+    def fetch(self, path, credentials, nic="", address="2001:db8:ffff::1", method="GET", timeout=5, rate=0):
+        """`rate`: bytes in a second that are read, as a slow machine; 0 for all that come."""
+        arguments = [path, "--address", address, "--ca", credentials.ca, "--method", method, "--timeout", timeout, "--bytes-per-second",
+                     rate]
         if credentials.certificate:
             arguments += ["--certificate", credentials.certificate, "--key", credentials.key]
         if nic:

@@ -283,6 +283,8 @@ TEST_F(AnycastService, MaintenanceSurvivesARestart) {
     start();
     announce();
     set_mode(Mode::kMaintenance);
+    clock_.advance(150ms);  // nobody answers that something is under way
+    service_.evaluate();
     EXPECT_EQ(Stance::kWithdrawn, service_.stance());
     stop();
     start();
@@ -293,6 +295,151 @@ TEST_F(AnycastService, MaintenanceSurvivesARestart) {
     EXPECT_EQ(HealthState::kDegraded, health_.state("bgp-anycast", "mode"));
     set_mode(Mode::kActive);
     EXPECT_EQ(Stance::kAnnounced, service_.stance());
+}
+
+Words phases(const std::vector<Event>& events) {
+    Words found;
+    for (const Event& event : events) {
+        if (event.type == "anycast.handover") found.push_back(event.fields.at("phase"));
+    }
+    return found;
+}
+
+class AnycastHandover : public AnycastService {
+protected:
+    const std::string address_ = "2001:db8:ffff::1";
+    void begin(Mode mode, const std::string& drain = " drain prefix-list NETT-DRAIN sequence 7\n drain-time 2000\n") {
+        frr_.bgpd.connected = true;
+        start(kBase + drain);
+        announce();
+        set_mode(mode);
+        EXPECT_EQ(Stance::kDePreferred, service_.stance());
+        EXPECT_EQ(Words{"begin"}, phases(events_.published));
+    }
+    void after(std::chrono::milliseconds time) {
+        clock_.advance(time);
+        service_.evaluate();
+    }
+    void expect_left() {
+        EXPECT_EQ(Stance::kWithdrawn, service_.stance());
+        EXPECT_FALSE(permits());
+        EXPECT_FALSE(on("nett-anycast"));
+        EXPECT_EQ((Words{"begin", "end"}), phases(events_.published));
+    }
+};
+
+TEST_F(AnycastHandover, MaintenanceWaitsForWhatTheServiceHasUnderWay) {
+    begin(Mode::kMaintenance);
+    service_.on_handover(address_, "holding");
+    after(1900ms);
+    // Nothing turns away from what is still being served.
+    EXPECT_FALSE(permits(1));
+    EXPECT_TRUE(permits());
+    service_.on_handover(address_, "quiet");
+    // The gate first; the address stays until the fabric has followed.
+    EXPECT_FALSE(permits());
+    EXPECT_TRUE(on("nett-anycast"));
+    after(250ms);
+    expect_left();
+}
+
+TEST_F(AnycastHandover, MaintenanceWaitsNoLongerThanTheDrainTime) {
+    begin(Mode::kMaintenance);
+    service_.on_handover(address_, "holding");
+    after(2s);
+    EXPECT_FALSE(permits());
+    EXPECT_TRUE(on("nett-anycast"));
+    after(250ms);
+    expect_left();
+}
+
+TEST_F(AnycastHandover, WithoutAnAnswerTheFabricTurnsAwayFirst) {
+    begin(Mode::kMaintenance);
+    service_.on_handover("2001:db8:ffff::2", "holding");
+    EXPECT_FALSE(permits(1));
+    after(150ms);
+    EXPECT_TRUE(permits(1));
+    EXPECT_EQ(Stance::kDePreferred, service_.stance());
+    after(1850ms);
+    expect_left();
+}
+
+TEST_F(AnycastHandover, WithoutAnAnswerAndWithoutADrainThereIsNothingToWaitFor) {
+    begin(Mode::kMaintenance, " drain off\n drain-time 2000\n");
+    after(150ms);
+    expect_left();
+}
+
+TEST_F(AnycastHandover, ResumingEndsIt) {
+    begin(Mode::kMaintenance);
+    service_.on_handover(address_, "holding");
+    set_mode(Mode::kActive);
+    EXPECT_EQ(Stance::kAnnounced, service_.stance());
+    EXPECT_EQ((Words{"begin", "end"}), phases(events_.published));
+    service_.on_handover(address_, "quiet");
+    EXPECT_EQ(Stance::kAnnounced, service_.stance());
+    EXPECT_TRUE(permits());
+}
+
+TEST_F(AnycastHandover, AFailureHandsNothingOver) {
+    start(kBase + kDrain);
+    announce();
+    metadata(kFailed);
+    look_twice();
+    EXPECT_EQ(Stance::kWithdrawn, service_.stance());
+    EXPECT_TRUE(phases(events_.published).empty());
+}
+
+TEST_F(AnycastHandover, AFailureMeanwhileWithdrawsAtOnce) {
+    begin(Mode::kMaintenance);
+    service_.on_handover(address_, "holding");
+    metadata(kFailed);
+    look_twice();
+    expect_left();
+}
+
+TEST_F(AnycastHandover, ADrainLetsGoAndThenGoesOnServing) {
+    begin(Mode::kDrain);
+    service_.on_handover(address_, "holding");
+    EXPECT_FALSE(permits(1));
+    service_.on_handover(address_, "quiet");
+    EXPECT_TRUE(permits(1));
+    EXPECT_EQ(Words{"begin"}, phases(events_.published));
+    after(1500ms);
+    EXPECT_EQ((Words{"begin", "end"}), phases(events_.published));
+    EXPECT_EQ(Stance::kDePreferred, service_.stance());
+    EXPECT_TRUE(permits());
+    EXPECT_TRUE(on("nett-anycast"));
+}
+
+TEST_F(AnycastHandover, SharedTroubleHandsNothingOver) {
+    start(kBase + kDrain);
+    announce();
+    metadata(kFailed, HealthScope::kShared, "upstream");
+    look_twice();
+    EXPECT_EQ(Stance::kDePreferred, service_.stance());
+    EXPECT_TRUE(phases(events_.published).empty());
+}
+
+TEST_F(AnycastHandover, AStopHandsOverToo) {
+    frr_.bgpd.connected = true;
+    start(kBase + " drain prefix-list NETT-DRAIN sequence 7\n drain-time 8000\n");
+    announce();
+    auto answer = [this]() -> Awaitable<void> {
+        service_.on_handover(address_, "holding");
+        service_.on_handover(address_, "quiet");
+        co_return;
+    };
+    auto stopping = [this]() -> Awaitable<void> { co_await service_.stop(clock_.steady_now() + 10s); };
+    run(stopping());
+    EXPECT_TRUE(permits());
+    run(answer());
+    EXPECT_FALSE(permits());
+    EXPECT_TRUE(on("nett-anycast"));
+    loop_.restart();
+    loop_.run();
+    EXPECT_FALSE(on("nett-anycast"));
+    EXPECT_EQ((Words{"begin", "end"}), phases(events_.published));
 }
 
 TEST_F(AnycastService, ADryRunDecidesAndTouchesNothing) {

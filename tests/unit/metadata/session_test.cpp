@@ -252,6 +252,16 @@ TEST_F(SessionTest, EndsWithoutAReadWhenTheServerStops) {
     EXPECT_EQ(end_, SessionEnd::kOrderly);
 }
 
+TEST_F(SessionTest, TheLastRequestIsAnsweredAndNoneAfterIt) {
+    session_.last = true;
+    EXPECT_EQ(answer("GET /a HTTP/1.1\r\n\r\nGET /b HTTP/1.1\r\n\r\n"),
+              kNotFound + "Connection: close\r\n\r\nnot found\n");
+    EXPECT_EQ(end_, SessionEnd::kRefused);
+    session_.answered = true;
+    EXPECT_EQ(answer("GET /a HTTP/1.1\r\n\r\n"), "");
+    EXPECT_EQ(end_, SessionEnd::kOrderly);
+}
+
 TEST_F(SessionTest, ReadsARequestThatDripsInUnderOneDeadline) {
     std::string drip = "GET /a HTTP/1.1\r\nX: y\r\n\r\n";
     MemoryStream server(context_);

@@ -1,4 +1,5 @@
-"""Requests over mutual TLS, one after the other, each on a connection of its own, as booting machines make them.
+"""A client that asks all the time: requests over mutual TLS, one after the other, each on a connection of its own, as booting machines make
+them. As a program it makes them; `Asker` runs it on a node and tells what became of them.
 
 Prints one line a request: seconds since the epoch at its begin, seconds it took, "ok" or what went wrong.
 """
@@ -10,6 +11,31 @@ import time
 
 INTERVAL = 0.02  # at most fifty a second, so that the client leaves the processor to what is measured
 TIMEOUT = 3.0    # three tries of the kernel to connect
+
+
+class Asker:
+    """Asks until it is closed; use it as a context manager. `path` is answered with whatever status: an answer is an answer."""
+
+    def __init__(self, node, address, credentials, path):
+        self._process = node.start("asker", "/usr/bin/python3", __file__, address, credentials.ca, credentials.certificate, credentials.key, path)
+
+    def requests(self, begin, end):
+        """(begun, took, outcome) of the requests that began in a time."""
+        found = []
+        for line in self._process.log().splitlines():
+            words = line.split(" ", 2)
+            if len(words) == 3 and begin <= float(words[0]) < end:
+                found.append((float(words[0]), float(words[1]), words[2]))
+        return found
+
+    def close(self):
+        self._process.kill()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
 
 
 def request(address, context, path):
