@@ -6,19 +6,21 @@ namespace nett::anycast {
 
 Verdict judge(const std::vector<HealthCondition>& conditions, const std::set<std::string>& required, bool vouched) {
     Verdict verdict;
-    std::set<std::string> heard;
+    std::set<std::string> heard, present;
     std::vector<std::string> failed;
     for (const HealthCondition& condition : conditions) {
         std::string what = fmt::format("{}/{}: {}", condition.component, condition.name, condition.message);
         if (condition.scope == HealthScope::kShared && condition.state == HealthState::kFailed)
             verdict.shared.push_back(what);
+        // What fails for all can fail for this server alone at another time: the component is there.
+        if (condition.scope != HealthScope::kInfo) present.insert(condition.component);
         if (condition.scope != HealthScope::kLocal) continue;
         if (!required.empty() && !required.contains(condition.component)) continue;
         heard.insert(condition.component);
         if (condition.state == HealthState::kFailed) failed.push_back(what);
     }
     for (const std::string& component : required) {
-        if (!heard.contains(component)) failed.push_back(fmt::format("{} does not report its health", component));
+        if (!present.contains(component)) failed.push_back(fmt::format("{} does not report its health", component));
     }
     if (!failed.empty()) {
         verdict.reason = fmt::format("{}", fmt::join(failed, "; "));
