@@ -13,17 +13,18 @@ from .build import INSTALLED, SOURCE, make_build
 from .steps import BUILD_FOLDER, StepFailed, Steps, configure_and_build, output_of
 from .story import HOME, MACHINE, TENANT, require
 
-_UUID = "6e657474-0000-4000-8000-00000000a001"
+UUID = "6e657474-0000-4000-8000-00000000a001"
 _SETUP = SOURCE / "tests" / "lab" / "setup"
 _CACHE = pathlib.Path(os.environ.get("NETT_CACHE", "/var/cache/nett"))
-_PORTS = "swp1-4"
 # iPXE's error for an HTTP 404, in its UEFI build.
 _NOT_FOUND = "0x2d0c618e"
 # Under TCG on a busy two-core machine; with KVM or an idle machine it is a tenth.
-_BOOT_SECONDS = 180
+BOOT_SECONDS = 180
 
 
 class Demo:
+    PORTS = "swp1-4"
+
     def __init__(self, options, steps):
         self._options = options
         self._steps = steps
@@ -74,12 +75,12 @@ class Demo:
         with self._steps.step("A PKI, and an agent on every node"):
             self._pki = story.Pki(self._lab, self._build)
             self._pki.create()
-            self._agents = story.make_agents(self._fabric, self._build, self._pki, _PORTS)
+            self._agents = story.make_agents(self._fabric, self._build, self._pki, self.PORTS)
         with self._steps.step(f"Tenant {TENANT}'s iPXE image: a USB stick") as step:
             self._stick = self._pki.make_image(self._ipxe / "ipxe-amd64.efi")
             step.say(self._stick)
         with self._steps.step("A virtual machine, cabled to swp1 of both ToRs; starting the agents") as step:
-            self._machine = machine.Machine(self._lab, MACHINE, 1, _UUID, self._stick, self._disk, self._accelerator)
+            self._machine = machine.Machine(self._lab, MACHINE, 1, UUID, self._stick, self._disk, self._accelerator)
             for instance in self._agents.values():
                 instance.start()
             story.wait_anycast(self._fabric)
@@ -90,7 +91,7 @@ class Demo:
         with self._steps.step(f"Enrolling {TENANT} and {MACHINE}, importing its kernel") as step:
             story.register_tenant(self._home)
             story.register_artifacts(self._home, self._kernel, self._initramfs)
-            self._config_sha256 = story.register_machine(self._home, MACHINE, _UUID, self._machine.macs, story.machine_config(MACHINE))
+            self._config_sha256 = story.register_machine(self._home, MACHINE, UUID, self._machine.macs, story.machine_config(MACHINE))
             step.say(f"SHA-256 of its config: {self._config_sha256}")
 
     def _boot_from_stick(self):
@@ -103,18 +104,18 @@ class Demo:
 
             vm.start()
             tell("power on, UEFI firmware")
-            found = vm.wait_console(r"^BOOT-ID (\S+) via (\S+) \S+ ?(\S*)", _BOOT_SECONDS)
+            found = vm.wait_console(r"^BOOT-ID (\S+) via (\S+) \S+ ?(\S*)", BOOT_SECONDS)
             tell(f"iPXE has an address by SLAAC on {found[2]}: {found[3]}")
-            vm.wait_console(r"/v1/boot/\S+\.* *ok", _BOOT_SECONDS)
+            vm.wait_console(r"/v1/boot/\S+\.* *ok", BOOT_SECONDS)
             tell(f"https://[{frr.META}]/v1/boot/{found[1]} answered with a script")
-            found = vm.wait_console(r"^NETT-LAB-CMDLINE: (.*)$", _BOOT_SECONDS)
+            found = vm.wait_console(r"^NETT-LAB-CMDLINE: (.*)$", BOOT_SECONDS)
             tell(f"the kernel runs: {found[1]}")
-            found = vm.wait_console(r"^NETT-LAB-CONFIG-SHA256: (\w+)$|^NETT-LAB-(CONFIG: none|ERROR.*)$", _BOOT_SECONDS)
+            found = vm.wait_console(r"^NETT-LAB-CONFIG-SHA256: (\w+)$|^NETT-LAB-(CONFIG: none|ERROR.*)$", BOOT_SECONDS)
             require(found[1], f"the machine says: {found[2]}")
             tell(f"config SHA-256 {found[1]}")
             require(found[1] == self._config_sha256, f"the config of another digest was registered: {self._config_sha256}")
             tell("the machine was given exactly the config that was registered")
-            vm.wait_console(r"^NETT-LAB-DONE", _BOOT_SECONDS)
+            vm.wait_console(r"^NETT-LAB-DONE", BOOT_SECONDS)
             wait.until("the machine has switched itself off", vm.powered_off, within=30)
 
     def _boot_from_disk(self):
@@ -123,11 +124,11 @@ class Demo:
             self._home.nettsh(f"machine {MACHINE} state active")
             position = vm.reset()
             start = time.monotonic()
-            found = vm.wait_console(r"^LOCALBOOT (\S*)|^NETT-LAB-CMDLINE", _BOOT_SECONDS, since=position)
+            found = vm.wait_console(r"^LOCALBOOT (\S*)|^NETT-LAB-CMDLINE", BOOT_SECONDS, since=position)
             require(found[0].startswith("LOCALBOOT"), "the machine was served a kernel although it is active")
             require(found[1] == _NOT_FOUND, f"iPXE fell back to the disk for another reason than a 404: error {found[1]}")
             step.say(f"{time.monotonic() - start:5.1f} s  404: iPXE leaves it to the firmware's next boot entry")
-            vm.wait_console(r"^NETT-LAB-DISK-BOOT", _BOOT_SECONDS, since=position)
+            vm.wait_console(r"^NETT-LAB-DISK-BOOT", BOOT_SECONDS, since=position)
             step.say(f"{time.monotonic() - start:5.1f} s  the machine runs from its disk")
 
     def finish(self, failed):
@@ -158,12 +159,20 @@ def options_of(arguments):
     parser = argparse.ArgumentParser(prog="demo", add_help=False)
     parser.add_argument("--keep", action="store_true")
     parser.add_argument("--down", action="store_true")
+    parser.add_argument("--ha", action="store_true")
     parser.add_argument("--build", default="")
     parser.add_argument("--prefix", default="nett-")
     options = parser.parse_args(arguments)
     if not re.fullmatch(r"[a-z][a-z0-9]{0,15}-", options.prefix):
         parser.error("--prefix: lower-case letters and digits, ending in a dash")
     return options
+
+
+def kind_of(options):
+    if options.ha:
+        from .demo_ha import HaDemo  # which is made of this one
+        return HaDemo
+    return Demo
 
 
 def main(arguments):
@@ -174,7 +183,7 @@ def main(arguments):
         print("The lab is gone.")
         return 0
     steps = Steps(first=3, started=float(os.environ.get("NETT_STARTED", time.time())))
-    demo = Demo(options, steps)
+    demo = kind_of(options)(options, steps)
     failed = True
     try:
         demo.run()

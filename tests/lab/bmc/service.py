@@ -27,14 +27,14 @@ class RequestLog:
         self.in_flight = 0
         self.max_in_flight = 0
 
-    def begin(self, method, path, body, login, if_match):
+    def begin(self, source, method, path, body, login, if_match):
         if "Password" in body:
             body = {**body, "Password": "***"}
         with self._lock:
             self.in_flight += 1
             self.max_in_flight = max(self.max_in_flight, self.in_flight)
-            entry = {"n": len(self._entries), "time": time.time(), "method": method, "path": path, "body": body, "login": login,
-                     "if_match": if_match, "status": None, "fault": None, "held": False}
+            entry = {"n": len(self._entries), "time": time.time(), "source": source, "method": method, "path": path, "body": body,
+                     "login": login, "if_match": if_match, "status": None, "fault": None, "held": False}
             self._entries.append(entry)
             return entry
 
@@ -107,7 +107,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return self._send(refusal(400, "MalformedJSON", "the body is not JSON"))
         if not isinstance(body, dict):
             return self._send(refusal(400, "MalformedJSON", "the body is no object"))
-        entry = self.server.log.begin(self.command, self.path, body, self._login(), self.headers.get("If-Match"))
+        entry = self.server.log.begin(self.client_address[0], self.command, self.path, body, self._login(),
+                                      self.headers.get("If-Match"))
         try:
             answer = self._answer(entry, body)
         finally:
