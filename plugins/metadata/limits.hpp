@@ -96,7 +96,6 @@ inline constexpr auto kHomelabAskTimeout = std::chrono::milliseconds(5000);  // 
 inline constexpr std::size_t kNetboxPageSize = 250;
 inline constexpr std::size_t kNetboxMaxObjects = 100'000;
 inline constexpr std::size_t kNetboxMaxBody = 8 * 1024 * 1024;
-inline constexpr std::size_t kNetboxReadBuffer = 64 * 1024;
 inline constexpr std::size_t kNetboxMaxToken = 4096;
 inline constexpr auto kNetboxTimeout = 30s;  // of one page, all in all; NetBox takes seconds for a large one
 inline constexpr auto kNetboxDefaultRefresh = std::chrono::seconds(300);

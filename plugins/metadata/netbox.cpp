@@ -15,17 +15,7 @@ namespace json = boost::json;
 
 namespace {
 
-constexpr std::string_view kScheme = "https://";
 constexpr std::int64_t kRecordVersion = 1;
-
-bool is_host_name(std::string_view text) {
-    constexpr std::size_t kMaxHostName = 253;  // RFC 1035 section 2.3.4
-    return !text.empty() && text.size() <= kMaxHostName && text.front() != '-' && text.front() != '.' &&
-           std::all_of(text.begin(), text.end(), [](char c) {
-               return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
-                      c == '.';
-           });
-}
 
 // The text at a dotted path: a string, a number, or the "name" of an object there. Empty: none.
 std::string text_at(const json::object& object, std::string_view path) {
@@ -61,41 +51,12 @@ std::optional<Prefix6> prefix_of(const json::object& object, NetboxObjects objec
 
 }  // namespace
 
-Result<NetboxOrigin> NetboxOrigin::parse(std::string_view url) {
-    const auto refuse = [&] {
-        return fail(Code::kInvalidArgument,
-                    "\"{}\" is no HTTPS origin; write e.g. https://netbox.example or https://[2001:db8::5]:8443", url);
-    };
-    if (!url.starts_with(kScheme)) return refuse();
-    auto rest = url.substr(kScheme.size());
-    if (rest.ends_with('/')) rest.remove_suffix(1);
-    NetboxOrigin origin;
-    std::string_view port;
-    if (rest.starts_with('[')) {
-        const auto close = rest.find(']');
-        if (close == std::string_view::npos) return refuse();
-        const auto address = parse_address6(rest.substr(1, close - 1));
-        if (!address) return refuse();
-        origin.host = address->to_string();
-        origin.literal = true;
-        port = rest.substr(close + 1);
-    } else {
-        const auto colon = rest.find(':');
-        origin.host = to_lower(rest.substr(0, colon));
-        if (!is_host_name(origin.host)) return refuse();
-        port = colon == std::string_view::npos ? std::string_view() : rest.substr(colon);
-    }
-    if (port.empty()) return origin;
-    const auto number = parse_integer(port.substr(1), 1, 65535);
-    if (port.front() != ':' || !number) return refuse();
-    origin.port = static_cast<std::uint16_t>(*number);
-    return origin;
-}
-
-std::string NetboxOrigin::authority() const {
-    constexpr std::uint16_t kHttpsPort = 443;
-    const auto name = literal ? "[" + host + "]" : host;
-    return port == kHttpsPort ? name : fmt::format("{}:{}", name, port);
+Result<HttpsUrl> parse_netbox_origin(std::string_view url) {
+    auto origin = HttpsUrl::parse(url);
+    if (origin && origin->target == "/") return origin;
+    return fail(Code::kInvalidArgument,
+                "\"{}\" is no HTTPS origin: {}; write e.g. https://netbox.example or https://[2001:db8::5]:8443", url,
+                origin ? "it has a path" : origin.error().message);
 }
 
 std::string_view default_netbox_field(NetboxObjects objects) {

@@ -14,6 +14,7 @@
 
 #include "agent/sdk/address.hpp"
 #include "agent/sdk/clock.hpp"
+#include "agent/sdk/https_url.hpp"
 #include "agent/sdk/result.hpp"
 #include "agent/sdk/store.hpp"
 
@@ -25,18 +26,11 @@ enum class NetboxObjects {
 };
 enum class NetboxMatch { kName, kSerial };
 
-// "https://netbox.example" or "https://[2001:db8::5]:8443".
-struct NetboxOrigin {
-    std::string host;  // without brackets
-    std::uint16_t port = 443;
-    bool literal = false;  // host is an IPv6 address
-
-    static Result<NetboxOrigin> parse(std::string_view url);
-    std::string authority() const;
-};
+// Where NetBox is: an HttpsUrl without a path, for its API has a place of its own.
+Result<HttpsUrl> parse_netbox_origin(std::string_view url);
 
 struct NetboxSettings {
-    NetboxOrigin origin;
+    HttpsUrl origin;
     std::string token_file;
     std::string ca_file;
     NetboxObjects objects = NetboxObjects::kAddresses;

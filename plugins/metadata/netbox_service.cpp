@@ -37,7 +37,7 @@ Error refusal_of(unsigned status) {
 
 }  // namespace
 
-NetboxService::NetboxService(Environment environment, std::unique_ptr<NetboxClient> client)
+NetboxService::NetboxService(Environment environment, std::unique_ptr<HttpsClient> client)
     : host_(std::move(environment)), client_(std::move(client)), tasks_(host_.loop, log_), tick_(host_.loop) {}
 
 Result<void> NetboxService::start() {
@@ -148,10 +148,15 @@ Awaitable<Result<NetboxTable>> NetboxService::read() {
 
 Awaitable<Result<NetboxPage>> NetboxService::read_page(const NetboxSettings& settings, std::size_t offset,
                                                        const std::string& authorization) {
-    NetboxSettings copy = settings;
-    std::string target = netbox_target(settings, offset);
-    std::string credentials = authorization;
-    auto answer = co_await client_->get(std::move(copy), std::move(target), std::move(credentials));
+    HttpsRequest request;
+    request.url = settings.origin;
+    request.url.target = netbox_target(settings, offset);
+    request.ca_file = settings.ca_file;
+    request.ca_setting = "netbox ca";
+    request.headers = {{"Authorization", authorization}};
+    request.timeout = kNetboxTimeout;
+    request.max_answer = kNetboxMaxBody;
+    auto answer = co_await client_->send(std::move(request));
     if (stopping_) co_return fail(Code::kUnavailable, "the agent stops");
     if (!answer) co_return fail(std::move(answer.error()));
     retry_after_ = answer->retry_after;

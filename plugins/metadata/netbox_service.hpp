@@ -13,11 +13,11 @@
 #include "agent/sdk/command.hpp"
 #include "agent/sdk/event.hpp"
 #include "agent/sdk/health.hpp"
+#include "agent/sdk/https_client.hpp"
 #include "agent/sdk/log.hpp"
 #include "agent/sdk/model.hpp"
 #include "agent/sdk/task_group.hpp"
 #include "plugins/metadata/netbox.hpp"
-#include "plugins/metadata/netbox_client.hpp"
 
 namespace nett::metadata {
 
@@ -30,7 +30,7 @@ public:
         EventBus& events;
         const Clock& clock;
     };
-    NetboxService(Environment environment, std::unique_ptr<NetboxClient> client);
+    NetboxService(Environment environment, std::unique_ptr<HttpsClient> client);
 
     // Reads what an earlier run was told, and gives it to machines that want it.
     Result<void> start();
@@ -58,7 +58,7 @@ private:
     void wake();
 
     Environment host_;
-    std::unique_ptr<NetboxClient> client_;
+    std::unique_ptr<HttpsClient> client_;
     Logger log_{"metadata"};
     TaskGroup tasks_;
     asio::steady_timer tick_;

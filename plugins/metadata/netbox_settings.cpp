@@ -105,7 +105,7 @@ std::vector<Diagnostic> validate_netbox(const ConfigEntry& plugin) {
     const auto* url = node.find("netbox url");
     check_texts(node, findings);
     if (url == nullptr) return findings;
-    const auto origin = NetboxOrigin::parse(url->arg("origin"));
+    const auto origin = parse_netbox_origin(url->arg("origin"));
     if (!origin) findings.push_back(error_at(*url, origin.error().message));
     const auto* token = node.find("netbox token-file");
     const auto* ca = node.find("netbox ca");
@@ -130,7 +130,7 @@ std::optional<NetboxSettings> netbox_settings_of(const ConfigNode& node) {
     const auto* url = node.find("netbox url");
     if (url == nullptr) return std::nullopt;
     NetboxSettings settings;
-    settings.origin = NetboxOrigin::parse(url->arg("origin")).value();
+    settings.origin = parse_netbox_origin(url->arg("origin")).value();
     settings.token_file = node.text("netbox token-file", "file", "");
     settings.ca_file = node.text("netbox ca", "file", "");
     settings.filter = node.text("netbox filter", "query", "");

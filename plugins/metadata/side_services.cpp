@@ -8,7 +8,7 @@ SideServices::SideServices(const Host& host, RequestHandler machines)
     : host_(host),
       homelab_(host, std::move(machines)),
       media_(host),
-      netbox_({host.loop, host.store, host.events, host.clock}, make_netbox_client(host.loop)) {}
+      netbox_({host.loop, host.store, host.events, host.clock}, make_https_client(host.loop)) {}
 
 Result<void> SideServices::start() {
     NETT_TRY(media_.start());

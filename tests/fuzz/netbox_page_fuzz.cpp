@@ -51,8 +51,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     check_page(text, NetboxObjects::kAddresses);
     check_page(text, NetboxObjects::kPrefixes);
     if (const auto prefix = decode_netbox_prefix(text)) check(!prefix->entry.machine.empty());
-    if (const auto origin = NetboxOrigin::parse(text)) {
-        check(NetboxOrigin::parse("https://" + origin->authority())->authority() == origin->authority());
+    if (const auto origin = parse_netbox_origin(text)) {
+        check(parse_netbox_origin("https://" + origin->authority())->authority() == origin->authority());
     }
     if (is_netbox_filter(text)) check(text.find_first_of(" \r\n#?") == std::string_view::npos);
     if (const auto field = netbox_authorization(text)) check(field->find_first_of("\r\n") == std::string::npos);

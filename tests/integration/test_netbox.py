@@ -178,7 +178,7 @@ def _huge(request):
     (lambda request: request.answer(302, b"", Location="https://elsewhere/"), "HTTP 302"),
     (lambda request: request.answer(200, b'{"results": "none"}'), "not what its API documents"),
     (lambda request: request.answer(200, b"[" * 100000), "not what its API documents"),
-    (_huge, "body limit"),
+    (_huge, "its answer is larger"),
 ], ids=["429", "500", "401", "redirect", "wrong-shape", "deep-json", "huge"])
 def test_trouble_degrades_and_the_last_known_holds(agent, netbox, trouble, message):
     before = prefixes(agent)

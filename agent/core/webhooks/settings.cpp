@@ -5,6 +5,7 @@
 #include <set>
 
 #include "agent/core/webhooks/signature.hpp"
+#include "agent/sdk/https_url.hpp"
 #include "agent/sdk/redact.hpp"
 #include "agent/sdk/strings.hpp"
 
@@ -16,7 +17,6 @@ constexpr const char* kUrl = "webhook url";
 constexpr const char* kSecret = "webhook secret file";
 constexpr const char* kCa = "webhook ca file";
 constexpr const char* kEvents = "webhook events";
-constexpr std::string_view kScheme = "https://";
 // What operators are called for; not each boot, nor each change through the API.
 constexpr std::array<std::string_view, 6> kDefaultWebhookEvents{"machine.state", "machine.hold", "job.step",
                                                                 "anycast.",      "health.",      "frr."};
@@ -38,40 +38,6 @@ ConfigCommand command(const std::string& rest, const std::string& help, std::vec
 }
 
 }  // namespace
-
-std::string WebhookUrl::authority() const {
-    const std::string shown = literal ? "[" + host + "]" : host;
-    return port == 443 ? shown : fmt::format("{}:{}", shown, port);
-}
-
-Result<WebhookUrl> parse_webhook_url(const std::string& text) {
-    if (!text.starts_with(kScheme)) return fail(Code::kInvalidArgument, "give an https:// URL");
-    std::string_view rest = std::string_view(text).substr(kScheme.size());
-    WebhookUrl out;
-    const auto path = std::min(rest.find_first_of("/?#"), rest.size());
-    std::string_view authority = rest.substr(0, path);
-    if (path < rest.size()) out.target = rest.substr(path);
-    if (out.target.front() != '/') out.target.insert(0, "/");
-    if (authority.find('@') != std::string_view::npos) {
-        return fail(Code::kInvalidArgument, "no user in the URL; messages are signed with \"secret file\" instead");
-    }
-    const auto bracket = authority.find(']');
-    const auto colon = authority.find(':', bracket == std::string_view::npos ? 0 : bracket);
-    if (colon != std::string_view::npos) {
-        const auto port = parse_integer(authority.substr(colon + 1), 1, 65535);
-        if (!port) return fail(Code::kInvalidArgument, "port: {}", port.error().message);
-        out.port = static_cast<std::uint16_t>(*port);
-        authority = authority.substr(0, colon);
-    }
-    out.literal = authority.starts_with('[');
-    out.host = out.literal ? authority.substr(1, authority.size() - 2) : authority;
-    if (out.host.empty() || (out.literal && !parse_address6(out.host))) {
-        return fail(Code::kInvalidArgument, "name a host or an IPv6 address in brackets");
-    }
-    const bool dotted = out.host.find_first_not_of("0123456789.") == std::string::npos;
-    if (dotted) return fail(Code::kInvalidArgument, "IPv4 is not spoken; name a host or an IPv6 address in brackets");
-    return out;
-}
 
 bool WebhookSettings::wants(std::string_view type) const {
     const auto begins = [type](const auto& prefix) { return type.starts_with(prefix); };
@@ -123,7 +89,7 @@ std::vector<Diagnostic> validate_webhooks(const ConfigNode& root) {
         known.insert(entry->arg("name"));
         if (known.size() > kMaxWebhooks)
             findings.push_back(error_at(*entry, fmt::format("at most {} webhooks", kMaxWebhooks)));
-        const auto url = parse_webhook_url(entry->arg("url"));
+        const auto url = HttpsUrl::parse(entry->arg("url"));
         if (!url) findings.push_back(error_at(*entry, url.error().message));
     }
     for (const auto* id : {kSecret, kCa, kEvents}) {

@@ -1,7 +1,6 @@
 // `webhook NAME …`: who is told of events over HTTPS.
 #pragma once
 
-#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -9,18 +8,6 @@
 #include "agent/sdk/result.hpp"
 
 namespace nett {
-
-// "https://host[:port]/path": the parts of it.
-struct WebhookUrl {
-    std::string host;  // without brackets
-    bool literal = false;
-    std::uint16_t port = 443;
-    std::string target = "/";
-    std::string authority() const;
-    friend bool operator==(const WebhookUrl&, const WebhookUrl&) = default;
-};
-// kInvalidArgument: not https, user information, no host, an IPv4 address.
-Result<WebhookUrl> parse_webhook_url(const std::string& text);
 
 struct WebhookSettings {
     std::string name;

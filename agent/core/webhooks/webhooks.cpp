@@ -13,9 +13,9 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/json.hpp>
 
-#include "agent/core/webhooks/post.hpp"
 #include "agent/core/webhooks/queue.hpp"
 #include "agent/core/webhooks/signature.hpp"
+#include "agent/sdk/https_client.hpp"
 #include "agent/sdk/log.hpp"
 #include "agent/sdk/model.hpp"
 #include "agent/sdk/strings.hpp"
@@ -38,7 +38,7 @@ std::string message_id() {
 
 // Without the path, which has the token of many a receiver.
 std::string shown_url(const std::string& text) {
-    const auto url = parse_webhook_url(text);
+    const auto url = HttpsUrl::parse(text);
     return url ? fmt::format("https://{}{}", url->authority(), url->target == "/" ? "" : "/…") : std::string("invalid");
 }
 
@@ -53,7 +53,7 @@ double random_fraction() {
 struct Receiver {
     Receiver(WebhookSettings wanted, const WebhooksEnvironment& environment)
         : settings(std::move(wanted)),
-          client(make_webhook_client(environment.loop)),
+          client(make_https_client(environment.loop)),
           wake(environment.loop),
           queued(environment.metrics.gauge({"nett_webhook_queue", "Messages not taken yet.", {"webhook"}})
                      .with({settings.name})),
@@ -74,7 +74,7 @@ struct Receiver {
     }
 
     WebhookSettings settings;
-    std::unique_ptr<WebhookClient> client;
+    std::unique_ptr<HttpsClient> client;
     asio::steady_timer wake;
     WebhookQueue queue;
     bool leaving = false;  // ends its task
@@ -176,8 +176,8 @@ struct Webhooks::Impl : std::enable_shared_from_this<Webhooks::Impl> {
             auto order = order_of(*receiver, *message);
             Result<unsigned> status = order ? Result<unsigned>(0U) : fail(Error(order.error()));
             if (order) {
-                auto posting = receiver->client->post(std::move(*order));
-                status = co_await std::move(posting);
+                const auto answer = co_await receiver->client->send(std::move(*order));
+                status = answer ? Result<unsigned>(answer->status) : fail(Error(answer.error()));
             }
             if (receiver->leaving) co_return;
             const bool taken = settle(*receiver, id, status);
@@ -198,10 +198,16 @@ struct Webhooks::Impl : std::enable_shared_from_this<Webhooks::Impl> {
         }
     }
 
-    Result<WebhookRequest> order_of(const Receiver& receiver, const WebhookMessage& message) const {
-        auto url = parse_webhook_url(receiver.settings.url);
+    Result<HttpsRequest> order_of(const Receiver& receiver, const WebhookMessage& message) const {
+        auto url = HttpsUrl::parse(receiver.settings.url);
         if (!url) return fail(std::move(url.error()));
-        WebhookRequest order{std::move(*url), receiver.settings.ca_file, {}, message.body};
+        HttpsRequest order;
+        order.url = std::move(*url);
+        order.ca_file = receiver.settings.ca_file;
+        order.ca_setting = "ca file";
+        order.method = HttpsRequest::Method::kPost;
+        order.timeout = kWebhookTimeout;
+        order.body = message.body;
         const auto now =
             std::chrono::duration_cast<std::chrono::seconds>(environment.clock.system_now().time_since_epoch()).count();
         order.headers = {{"webhook-id", message.id}, {"webhook-timestamp", std::to_string(now)}};

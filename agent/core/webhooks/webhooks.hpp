@@ -24,6 +24,8 @@ namespace nett {
 inline constexpr std::string_view kWebhookQueueKind = "webhook-queue";  // "<hostname>/<webhook>"
 // Most messages are taken within it and are never written; a crash loses what is younger.
 inline constexpr std::chrono::seconds kPersistDelay{1};
+// From the connection to the answer. A receiver that works longer on a message than this should queue it itself.
+inline constexpr std::chrono::seconds kWebhookTimeout{10};
 // Attempts of one message that fail before an operator is told.
 inline constexpr unsigned kAttemptsBeforeHealth = 3;
 

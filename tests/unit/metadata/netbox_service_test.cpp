@@ -11,15 +11,15 @@ namespace nett::metadata::test {
 namespace {
 
 // Answers what a test has put into it; asks for nothing.
-class FakeNetbox final : public NetboxClient {
+class FakeNetbox final : public HttpsClient {
 public:
-    std::vector<Result<NetboxAnswer>> answers;
+    std::vector<Result<HttpsAnswer>> answers;
     std::vector<std::string> targets;
     std::string authorization;
 
-    Awaitable<Result<NetboxAnswer>> get(NetboxSettings, std::string target, std::string credentials) override {
-        targets.push_back(std::move(target));
-        authorization = std::move(credentials);
+    Awaitable<Result<HttpsAnswer>> send(HttpsRequest request) override {
+        targets.push_back(request.url.target);
+        authorization = request.headers.at(0).second;
         if (answers.empty()) co_return fail(Code::kUnavailable, "connection refused");
         auto answer = std::move(answers.front());
         answers.erase(answers.begin());
@@ -32,7 +32,7 @@ std::string address(const std::string& device, const std::string& text, int id =
     return fmt::format(R"({{"id": {}, "address": "{}", "assigned_object": {{"device": {{"name": "{}"}}}}}})", id, text,
                        device);
 }
-NetboxAnswer page(const std::vector<std::string>& results, bool more = false) {
+HttpsAnswer page(const std::vector<std::string>& results, bool more = false) {
     return {200,
             fmt::format(R"({{"next": {}, "results": [{}]}})", more ? "\"http://elsewhere/\"" : "null",
                         fmt::join(results, ",")),
@@ -43,7 +43,7 @@ class NetboxServiceTest : public testing::Test {
 protected:
     NetboxServiceTest() {
         std::ofstream(token_file_) << "secret-token\n";
-        settings_.origin = NetboxOrigin::parse("https://netbox.example").value();
+        settings_.origin = parse_netbox_origin("https://netbox.example").value();
         settings_.token_file = token_file_;
         settings_.field = default_netbox_field(NetboxObjects::kAddresses);
         EXPECT_TRUE(service_.start());
@@ -60,7 +60,7 @@ protected:
         while (context_.poll() != 0) {
         }
     }
-    void read(std::vector<Result<NetboxAnswer>> answers) {
+    void read(std::vector<Result<HttpsAnswer>> answers) {
         client_->answers = std::move(answers);
         service_.set_settings(settings_);
         settle();
@@ -90,7 +90,7 @@ protected:
     ManualClock clock_;
     NetboxSettings settings_;
     FakeNetbox* client_ = new FakeNetbox;  // owned by the service
-    NetboxService service_{{context_.get_executor(), store_, events_, clock_}, std::unique_ptr<NetboxClient>(client_)};
+    NetboxService service_{{context_.get_executor(), store_, events_, clock_}, std::unique_ptr<HttpsClient>(client_)};
 };
 
 TEST_F(NetboxServiceTest, GivesMachinesThePrefixThatNetboxHasForThem) {
@@ -122,12 +122,12 @@ TEST_F(NetboxServiceTest, ReadsPageAfterPageByItsOwnCount) {
 TEST_F(NetboxServiceTest, WhatIsKnownHoldsWhileNetboxIsDownOrOdd) {
     enrol("node-1");
     read({page({address("node-1", "2001:db8:1::1/128")})});
-    const std::vector<Result<NetboxAnswer>> troubles{fail(Code::kUnavailable, "connection refused"),
-                                                     NetboxAnswer{401, "", {}},
-                                                     NetboxAnswer{429, "", {}},
-                                                     NetboxAnswer{500, "", {}},
-                                                     NetboxAnswer{302, "", {}},
-                                                     NetboxAnswer{200, "<html>", {}}};
+    const std::vector<Result<HttpsAnswer>> troubles{fail(Code::kUnavailable, "connection refused"),
+                                                    HttpsAnswer{401, "", {}},
+                                                    HttpsAnswer{429, "", {}},
+                                                    HttpsAnswer{500, "", {}},
+                                                    HttpsAnswer{302, "", {}},
+                                                    HttpsAnswer{200, "<html>", {}}};
     for (const auto& trouble : troubles) {
         read({trouble});
         EXPECT_EQ(service_.health().state, HealthState::kDegraded);
@@ -140,7 +140,7 @@ TEST_F(NetboxServiceTest, WhatIsKnownHoldsWhileNetboxIsDownOrOdd) {
 }
 
 TEST_F(NetboxServiceTest, APageThatFailsLeavesTheOnesBeforeItUnused) {
-    read({page({address("a", "2001:db8:1::1/128")}, true), NetboxAnswer{500, "", {}}});
+    read({page({address("a", "2001:db8:1::1/128")}, true), HttpsAnswer{500, "", {}}});
     EXPECT_FALSE(store_.get(kNetboxPrefixKind, "a").value());
 }
 
