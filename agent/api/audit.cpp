@@ -184,6 +184,16 @@ std::string audit_text(const Message& request) {
     return out;
 }
 
+std::function<void(const std::string&, const std::string&, std::string_view, const Error&)> record_refusals(
+    AuditLog* log) {
+    return [log](const std::string& actor, const std::string& role, std::string_view method, const Error& why) {
+        if (log == nullptr) return;
+        const auto what = method.starts_with(kService) ? method.substr(kService.size()) : method;
+        log->record({actor, role, std::string(what.substr(0, kMaxText)), "", std::string(to_string(why.code)),
+                     why.to_string()});
+    };
+}
+
 void add_audit(grpc::ServerBuilder& builder, const ApiContext& api, AuditLog& log) {
     std::vector<std::unique_ptr<ServerInterceptorFactoryInterface>> creators;
     creators.push_back(std::make_unique<RecorderFactory>(api, log));

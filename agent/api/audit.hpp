@@ -27,6 +27,11 @@ bool is_audited(std::string_view method);
 // bytes, which may be secret now or in a later version, only the size. Pure.
 std::string audit_text(const google::protobuf::Message& request);
 
+// Records calls that never reach their method, because the caller has no right to it: reads too. `log` outlives it;
+// null: none is recorded.
+std::function<void(const std::string& actor, const std::string& role, std::string_view method, const Error& why)>
+record_refusals(AuditLog* log);
+
 // Has every audited call of the server that is being built recorded once it has ended. `api` and `log` outlive it.
 void add_audit(grpc::ServerBuilder& builder, const ApiContext& api, AuditLog& log);
 

@@ -71,8 +71,9 @@ struct ApiServer::Impl {
           fabric(api, dependencies.receive_fabric),
           acceptor(dependencies.loop),
           pause(dependencies.loop),
-          tcp(dependencies.loop, dependencies.health, grants,
-              [this](grpc::ServerBuilder& builder) { add_services(builder); }) {}
+          tcp(
+              dependencies.loop, dependencies.health, grants,
+              [this](grpc::ServerBuilder& builder) { add_services(builder); }, record_refusals(dependencies.audit)) {}
 
     void add_services(grpc::ServerBuilder& builder) {
         if (dependencies.audit != nullptr) add_audit(builder, api, *dependencies.audit);

@@ -45,25 +45,30 @@ std::string first_property(const AuthContext& context, const char* name) {
 // Asked by gRPC for each call before its method runs, on gRPC's threads.
 class CallGuard final : public grpc::AuthMetadataProcessor {
 public:
-    explicit CallGuard(GrantTable& grants) : grants_(grants) {}
+    CallGuard(GrantTable& grants, RefusedCall refused) : grants_(grants), refused_(std::move(refused)) {}
 
     bool IsBlocking() const override { return false; }
 
     grpc::Status Process(const InputMetadata& metadata, AuthContext* context, OutputMetadata*,
                          OutputMetadata*) override {
-        auto caller = grants_.caller(first_property(*context, "x509_common_name"));
-        if (!caller) return to_status(caller.error());
         const auto path = metadata.find(":path");
         if (path == metadata.end()) return {grpc::StatusCode::PERMISSION_DENIED, "a call without a method"};
-        const auto allowed = check_need(*caller, need_of({path->second.data(), path->second.size()}));
-        return allowed ? grpc::Status::OK : to_status(allowed.error());
+        const std::string_view method(path->second.data(), path->second.size());
+        const auto name = first_property(*context, "x509_common_name");
+        const auto caller = grants_.caller(name);
+        const auto allowed = caller ? check_need(*caller, need_of(method)) : fail(Error(caller.error()));
+        if (allowed) return grpc::Status::OK;
+        refused_(caller ? caller->actor : "tls:" + name, caller ? role_text(*caller) : "", method, allowed.error());
+        return to_status(allowed.error());
     }
 
 private:
     GrantTable& grants_;
+    RefusedCall refused_;
 };
 
-std::shared_ptr<grpc::ServerCredentials> credentials(const ApiCertificates& files, GrantTable& grants) {
+std::shared_ptr<grpc::ServerCredentials> credentials(const ApiCertificates& files, GrantTable& grants,
+                                                     const RefusedCall& refused) {
     using namespace grpc::experimental;
     auto provider = std::make_shared<FileWatcherCertificateProvider>(files.private_key, files.certificate,
                                                                      files.client_ca, kCertificateRefresh.count());
@@ -72,7 +77,7 @@ std::shared_ptr<grpc::ServerCredentials> credentials(const ApiCertificates& file
     options.watch_identity_key_cert_pairs();
     options.set_cert_request_type(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
     auto made = TlsServerCredentials(options);
-    made->SetAuthMetadataProcessor(std::make_shared<CallGuard>(grants));
+    made->SetAuthMetadataProcessor(std::make_shared<CallGuard>(grants, refused));
     return made;
 }
 
@@ -100,8 +105,13 @@ std::string common_name_of(const grpc::ServerContextBase& context) {
 
 struct ApiTcp::Impl : std::enable_shared_from_this<ApiTcp::Impl> {
     Impl(asio::any_io_executor executor, HealthRegistry& registry, GrantTable& table,
-         std::function<void(grpc::ServerBuilder&)> add)
-        : loop(executor), health(registry), grants(table), add_services(std::move(add)), retry(executor) {}
+         std::function<void(grpc::ServerBuilder&)> add, RefusedCall refusal)
+        : loop(executor),
+          health(registry),
+          grants(table),
+          add_services(std::move(add)),
+          refused(std::move(refusal)),
+          retry(executor) {}
 
     std::unique_ptr<grpc::Server> listen(const std::string& endpoint) {
         grpc::ServerBuilder builder;
@@ -115,7 +125,7 @@ struct ApiTcp::Impl : std::enable_shared_from_this<ApiTcp::Impl> {
         builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
         builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, kLeastPingMilliseconds);
         int port = 0;
-        builder.AddListeningPort(endpoint, credentials(settings.certificates, grants), &port);
+        builder.AddListeningPort(endpoint, credentials(settings.certificates, grants, refused), &port);
         add_services(builder);
         auto server = builder.BuildAndStart();
         return port == 0 ? nullptr : std::move(server);
@@ -199,6 +209,7 @@ struct ApiTcp::Impl : std::enable_shared_from_this<ApiTcp::Impl> {
     HealthRegistry& health;
     GrantTable& grants;
     std::function<void(grpc::ServerBuilder&)> add_services;
+    RefusedCall refused;
     asio::steady_timer retry;
     ApiTcpSettings settings;
     std::map<std::string, std::unique_ptr<grpc::Server>> servers;  // by endpoint; null: not bound yet
@@ -209,8 +220,8 @@ struct ApiTcp::Impl : std::enable_shared_from_this<ApiTcp::Impl> {
 };
 
 ApiTcp::ApiTcp(asio::any_io_executor loop, HealthRegistry& health, GrantTable& grants,
-               std::function<void(grpc::ServerBuilder&)> add_services)
-    : impl_(std::make_shared<Impl>(loop, health, grants, std::move(add_services))) {}
+               std::function<void(grpc::ServerBuilder&)> add_services, RefusedCall refused)
+    : impl_(std::make_shared<Impl>(loop, health, grants, std::move(add_services), std::move(refused))) {}
 ApiTcp::~ApiTcp() = default;
 
 Awaitable<void> ApiTcp::apply(ApiTcpSettings settings) {

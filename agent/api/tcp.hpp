@@ -29,6 +29,10 @@ struct ApiTcpSettings {
     Grants grants;
 };
 
+// Who (without a role: the role is empty), the method's full name, and why.
+using RefusedCall =
+    std::function<void(const std::string& actor, const std::string& role, std::string_view method, const Error& why)>;
+
 // Which common name has which role. Thread-safe: gRPC's threads ask. A commit holds for calls from then on, also on
 // connections that are open.
 class GrantTable {
@@ -50,8 +54,9 @@ inline constexpr std::chrono::hours kExpiryWarning{14 * 24};
 class ApiTcp {
 public:
     // `add_services` registers the services with each listener's builder; they outlive this. `grants` too.
+    // `refused` is told of calls that the caller has no right to, on gRPC's threads.
     ApiTcp(asio::any_io_executor loop, HealthRegistry& health, GrantTable& grants,
-           std::function<void(grpc::ServerBuilder&)> add_services);
+           std::function<void(grpc::ServerBuilder&)> add_services, RefusedCall refused);
     ~ApiTcp();
 
     // Puts settings in force: listeners that stay keep their connections. What cannot be bound or read now is reported

@@ -1,6 +1,7 @@
 """Metrics, logs, the audit log and webhooks, as an operator's tools see them: a real Prometheus, a receiver of our own."""
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import http.client
@@ -8,6 +9,7 @@ import http.server
 import json
 import os
 import re
+import sqlite3
 import ssl
 import subprocess
 import threading
@@ -323,6 +325,45 @@ def test_every_change_is_written_with_who_and_what_and_no_secret(make_agent):
     assert [event["fields"]["what"] for event in agent.events("audit.change")][-1] == "shell"
 
 
+@pytest.fixture
+def tcp_agent(build, tmp_path):
+    """An agent with the API on TCP: `eyes` is a viewer, `nobody` has a certificate and no role. Answers a client with a certificate."""
+    agent = Agent(build, tmp_path)
+    port = free_port()
+    for name in ("obs", "eyes", "nobody"):
+        agent.builder("pki", "api", tmp_path, name, *(["--address", "::1"] if name == "obs" else []))
+    config = tmp_path / "nett.conf"
+    config.write_text(f"api listen [::1]:{port}\napi certificate {tmp_path}/obs.pem\napi private-key {tmp_path}/obs.key\n"
+                      f"api client-ca {tmp_path}/root.pem\napi role viewer common-name eyes\n" + config.read_text(encoding="utf-8"),
+                      encoding="utf-8")
+    agent.start()
+
+    def call(program, who, *words):
+        return subprocess.run([build.program(program), "--server", f"[::1]:{port}", "--certificate", tmp_path / f"{who}.pem", "--private-key",
+                               tmp_path / f"{who}.key", "--ca", tmp_path / "root.pem", *words], capture_output=True, text=True, timeout=30,
+                              check=False)
+
+    yield agent, call
+    agent.process.stop()
+
+
+def test_a_call_that_the_role_does_not_allow_is_written_with_who_what_and_why(tcp_agent):
+    agent, call = tcp_agent
+    assert call("nettsh", "eyes", "-c", "show machines").returncode == 0
+    assert call("talos-fabric-builder", "eyes", "tenant", "add", "x", "--common-name", "x.example").returncode != 0
+    assert call("nettsh", "eyes", "-c", "configure terminal").returncode != 0
+    assert call("nettsh", "nobody", "-c", "show machines").returncode != 0  # reading, too: it has no role at all
+    refused = [line for line in agent.audit_lines() if line["result"] == "permission denied"]
+    nobody = ("tls:nobody", "", "Shell/Execute")  # nettsh says "logout", too
+    assert [(line["who"], line["role"], line["what"]) for line in refused] == [
+        ("tls:eyes", "viewer", "Inventory/PutTenant"), ("tls:eyes", "viewer", "shell"), nobody, nobody]
+    assert "needs the role admin" in refused[0]["error"] and "tls:eyes is viewer" in refused[0]["error"]
+    assert refused[1]["detail"] == "configure terminal"
+    assert '"nobody" has no role here' in refused[2]["error"]
+    assert [event["fields"]["what"] for event in agent.events("audit.refused")] == [line["what"] for line in refused]
+    assert not agent.show("show tenants")
+
+
 def test_a_rotated_audit_file_is_opened_anew_on_sighup(make_agent):
     agent = make_agent()
     agent.register()
@@ -382,10 +423,10 @@ def is_signed(headers, body, secret=SECRET):
     return hmac.compare_digest(headers["webhook-signature"], wanted) and abs(int(headers["webhook-timestamp"]) - time.time()) < 60
 
 
-def webhook(folder, port, ca="root.pem"):
+def webhook(folder, port, ca="root.pem", events="machine.state"):
     (folder / "secret").write_text("whsec_" + base64.b64encode(SECRET).decode() + "\n", encoding="utf-8")
     return (f"webhook noc url https://[::1]:{port}/hooks/t0ken?x=y\nwebhook noc secret file {folder}/secret\n"
-            f"webhook noc ca file {folder}/{ca}\nwebhook noc events machine.state\n")
+            f"webhook noc ca file {folder}/{ca}\nwebhook noc events {events}\n")
 
 
 def test_a_message_is_signed_and_tried_until_it_is_taken(make_agent, tmp_path):
@@ -427,6 +468,42 @@ def test_what_was_not_taken_survives_a_restart_of_the_agent(make_agent, tmp_path
         wait.until("the message of the earlier run arrives", lambda: receiver.posts, 30)
         assert [message["data"]["fields"]["to"] for message in receiver.messages()] == ["provisioning"]
         assert is_signed(*receiver.posts[0])
+    finally:
+        receiver.stop()
+
+
+def stored_messages(agent):
+    """How many messages wait in the state file, as a stock tool reads it."""
+    with contextlib.closing(sqlite3.connect(f"file:{agent.folder}/state.db?mode=ro", uri=True)) as state:
+        rows = state.execute("SELECT value FROM record WHERE kind = 'webhook-queue'").fetchall()
+    return sum(text.count('"msg_') for (text,) in rows)
+
+
+def test_a_killed_agent_delivers_every_message_in_order_once_it_runs_again(make_agent, tmp_path):
+    port, steps = free_port(), ("lock", "unlock") * 6
+    agent = make_agent(more=webhook(tmp_path, port, events="machine.lock"))
+    agent.register()
+    assert agent.shell(*(f"machine m {step}" for step in steps)).returncode == 0
+    wait.until("all are stored", lambda: stored_messages(agent) == len(steps), 15)
+    agent.process.kill()
+    receiver = Receiver(tmp_path, port, failures=1)
+    try:
+        agent.start()
+        # Killed again in the middle, on the way.
+        wait.until("some were taken", lambda: len(receiver.posts) >= 4, 30)
+        agent.process.kill()
+        agent.start()
+        wait.until("none waits any more", lambda: agent.show("show webhooks")[0]["queued"] == 0, 30)
+        assert all(is_signed(headers, body) for headers, body in receiver.posts)
+        first = {}  # a message that came twice, around a kill, has the id of the first time
+        for headers, body in receiver.posts:
+            first.setdefault(headers["webhook-id"], json.loads(body))
+        sequence = [message["data"]["message"] for message in first.values()]
+        assert len(first) == len(steps) and len(set(sequence)) == 2, sequence
+        assert sequence == sequence[:2] * (len(steps) // 2), sequence
+        assert [message["timestamp"] for message in first.values()] == sorted(message["timestamp"] for message in first.values())
+        wait.until("nothing is stored any more", lambda: stored_messages(agent) == 0, 15)
+        assert agent.show("show webhooks")[0]["dropped"] == 0
     finally:
         receiver.stop()
 

@@ -110,9 +110,15 @@ void AuditLog::reopen() {
 
 void AuditLog::record(AuditEntry entry) {
     if (entry.detail.size() > kMaxAuditDetail) entry.detail.replace(kMaxAuditDetail, std::string::npos, " …");
-    const auto line = format_audit_line(entry, clock_.system_now()) + "\n";
+    const bool refused = entry.result == to_string(Code::kPermissionDenied);
     {
         const std::lock_guard lock(mutex_);
+        if (refused) {
+            const auto left_out = refusals_.admit(entry.actor, clock_.steady_now());
+            if (!left_out) return;
+            if (*left_out > 0) entry.error += fmt::format(" ({} earlier refusals are left out)", *left_out);
+        }
+        const auto line = format_audit_line(entry, clock_.system_now()) + "\n";
         if (!file_ && !path_.empty()) open_locked();
         // One write of one line to a file opened for appending: lines of several threads do not mix (write(2)).
         if (file_) {
@@ -126,7 +132,7 @@ void AuditLog::record(AuditEntry entry) {
         }
     }
     const std::string subject = entry.actor;
-    events_.publish({"audit.change",
+    events_.publish({refused ? "audit.refused" : "audit.change",
                      subject,
                      entry.what + ": " + entry.result,
                      {{"actor", std::move(entry.actor)},

@@ -1,6 +1,7 @@
 // The audit log: who changed what through the API or the shell, when, and with what result.
 //
-// One JSON object a line, appended to the file of `audit file PATH`, and an event "audit.change" each. The file is
+// One JSON object a line, appended to the file of `audit file PATH`, and an event each: "audit.change", or
+// "audit.refused" for what the caller had no right to, of which a caller gets kMaxRefusals a minute. The file is
 // opened for appending only and opened anew at SIGHUP, so that logrotate can move it away. A secret never gets here:
 // callers describe requests by agent/api/audit.hpp, and lines of the shell pass redact_line().
 #pragma once
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "agent/core/access/access.hpp"
+#include "agent/core/audit/refusals.hpp"
 #include "agent/sdk/clock.hpp"
 #include "agent/sdk/config.hpp"
 #include "agent/sdk/event.hpp"
@@ -55,6 +57,7 @@ public:
     // Opens the file anew, after a rotation.
     void reopen();
 
+    // What is refused beyond the limit of its caller is left out, and the next entry says how many.
     void record(AuditEntry entry);
 
 private:
@@ -65,6 +68,7 @@ private:
     EventBus& events_;
     HealthRegistry& health_;
     std::mutex mutex_;  // guards what follows
+    RefusalLimit refusals_;
     std::string path_;
     UniqueFd file_;
     bool failing_ = false;
