@@ -22,6 +22,8 @@ void set_action(const ClientAction& action, v1::ClientAction* out) {
             return out->set_save_tech_support(action.file);
         case ClientAction::Kind::kTerminalLength:
             return out->set_terminal_length(action.length);
+        case ClientAction::Kind::kMonitor:
+            return out->set_monitor(action.line);
     }
 }
 
@@ -44,7 +46,7 @@ grpc::ServerWriteReactor<v1::ExecuteReply>* ShellService::Execute(grpc::Callback
         Stream<v1::ExecuteReply>::make(api_.loop, api_.streams, "the output is read too slowly; run the command again");
     auto* reactor = stream.get();
     asio::post(api_.loop, [this, stream, caller = caller_of(api_, *context), session = request->session(),
-                           line = request->line(), json = request->json()] {
+                           line = request->line(), json = request->json(), interactive = request->interactive()] {
         auto reply = [stream](ShellReply part) { stream->write(to_proto(std::move(part))); };
         auto interrupted = [stream] { return stream->ended(); };
         const auto cancel = std::make_shared<asio::cancellation_signal>();
@@ -52,10 +54,12 @@ grpc::ServerWriteReactor<v1::ExecuteReply>* ShellService::Execute(grpc::Callback
         stream->on_cancel([loop = api_.loop, cancel] {
             asio::post(loop, [cancel] { cancel->emit(asio::cancellation_type::terminal); });
         });
-        asio::co_spawn(api_.loop, shell_.execute(session, caller, line, json, std::move(reply), std::move(interrupted)),
-                       asio::bind_cancellation_slot(cancel->slot(), [stream, cancel](const std::exception_ptr& error) {
-                           stream->finish(error ? status_of(error) : grpc::Status::OK);
-                       }));
+        asio::co_spawn(
+            api_.loop,
+            shell_.execute(session, caller, line, json, std::move(reply), std::move(interrupted), interactive),
+            asio::bind_cancellation_slot(cancel->slot(), [stream, cancel](const std::exception_ptr& error) {
+                stream->finish(error ? status_of(error) : grpc::Status::OK);
+            }));
     });
     return reactor;
 }

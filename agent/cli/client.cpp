@@ -144,13 +144,7 @@ struct Client::Impl {
     std::string session;
     std::unique_ptr<v1::Shell::Stub> stub;
     std::unique_ptr<v1::System::Stub> system;
-    std::mutex mutex;                        // guards running
-    grpc::ClientContext* running = nullptr;  // of the line that runs
-
-    void set_running(grpc::ClientContext* context) {
-        const std::lock_guard lock(mutex);
-        running = context;
-    }
+    RunningCall running;  // of the line that runs
 
     std::string save_archive(const v1::ClientAction& action, SavedFile& file);
     std::string act(const v1::ClientAction& action, const std::string& text, bool json,
@@ -160,7 +154,7 @@ struct Client::Impl {
 // The error, or nothing.
 std::string Client::Impl::save_archive(const v1::ClientAction& action, SavedFile& file) {
     grpc::ClientContext context;
-    set_running(&context);
+    running.begin(context);
     auto reader = action.has_save_backup() ? system->Backup(&context, action.save_backup().request())
                                            : system->TechSupport(&context, v1::TechSupportRequest());
     v1::BackupChunk chunk;
@@ -170,7 +164,7 @@ std::string Client::Impl::save_archive(const v1::ClientAction& action, SavedFile
     }
     if (!error.empty()) context.TryCancel();
     const auto status = reader->Finish();
-    set_running(nullptr);
+    running.end();
     if (!error.empty()) return error;
     if (status.error_code() == grpc::StatusCode::CANCELLED) return "interrupted; nothing was saved";
     return status.ok() ? std::string() : explain(status, socket, remote);
@@ -213,13 +207,15 @@ tl::expected<Client, std::string> Client::connect(const Target& target) {
     return Client(std::move(impl));
 }
 
-Answer Client::execute(const std::string& line, bool json, const std::function<void(const std::string&)>& output) {
+Answer Client::execute(const std::string& line, bool json, const std::function<void(const std::string&)>& output,
+                       bool interactive) {
     grpc::ClientContext context;
     v1::ExecuteRequest request;
     request.set_session(impl_->session);
     request.set_line(line);
     request.set_json(json);
-    impl_->set_running(&context);
+    request.set_interactive(interactive);
+    impl_->running.begin(context);
     auto reader = impl_->stub->Execute(&context, request);
     Answer answer;
     v1::ExecuteReply reply;
@@ -238,7 +234,7 @@ Answer Client::execute(const std::string& line, bool json, const std::function<v
         answer.left = reply.exit();
     }
     const auto status = reader->Finish();
-    impl_->set_running(nullptr);
+    impl_->running.end();
     if (!status.ok()) {
         answer.error = explain(status, impl_->socket, impl_->remote);
         answer.unreachable = status.error_code() == grpc::StatusCode::UNAVAILABLE ||
@@ -250,6 +246,9 @@ Answer Client::execute(const std::string& line, bool json, const std::function<v
             break;
         case v1::ClientAction::kTerminalLength:
             answer.terminal_length = action.terminal_length();
+            break;
+        case v1::ClientAction::kMonitor:
+            answer.monitor = action.monitor();
             break;
         default:
             answer.error = impl_->act(action, saved, json, output);
@@ -273,11 +272,52 @@ Suggestions Client::complete(const std::string& line) {
     return suggestions;
 }
 
+std::string Client::follow(const std::string& line, bool json, const std::function<void(const std::string&)>& output,
+                           RunningCall& call) const {
+    const auto name = random_name();
+    if (!name) return name.error();
+    grpc::ClientContext context;
+    v1::ExecuteRequest request;
+    request.set_session(*name);
+    request.set_line(line);
+    request.set_json(json);
+    if (!call.begin(context)) return {};
+    const auto reader = impl_->stub->Execute(&context, request);
+    v1::ExecuteReply reply;
+    std::string error;
+    while (reader->Read(&reply)) {
+        if (!reply.output().empty()) output(reply.output());
+        if (!reply.error().empty()) error = reply.error();
+    }
+    const auto status = reader->Finish();
+    call.end();
+    if (status.error_code() == grpc::StatusCode::CANCELLED) return {};
+    if (!status.ok()) return explain(status, impl_->socket, impl_->remote);
+    return error.empty() ? "the agent ended it" : error;
+}
+
 bool Client::interrupt() {
-    const std::lock_guard lock(impl_->mutex);
-    if (impl_->running == nullptr) return false;
-    impl_->running->TryCancel();
+    return impl_->running.cancel();
+}
+
+bool RunningCall::cancel(bool for_good) {
+    const std::lock_guard lock(mutex_);
+    closed_ = closed_ || for_good;
+    if (context_ == nullptr) return false;
+    context_->TryCancel();
     return true;
+}
+
+bool RunningCall::begin(grpc::ClientContext& context) {
+    const std::lock_guard lock(mutex_);
+    if (closed_) return false;
+    context_ = &context;
+    return true;
+}
+
+void RunningCall::end() {
+    const std::lock_guard lock(mutex_);
+    context_ = nullptr;
 }
 
 }  // namespace nett::cli

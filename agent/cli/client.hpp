@@ -3,11 +3,16 @@
 
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include <tl/expected.hpp>
+
+namespace grpc {
+class ClientContext;
+}
 
 namespace nett::cli {
 
@@ -18,6 +23,7 @@ struct Answer {
     bool left = false;                             // the session is over
     bool unreachable = false;                      // the agent does not answer; `error` has the remedy
     std::optional<unsigned> terminal_length = {};  // `terminal length N` was given
+    std::optional<std::string> monitor = {};       // the line to follow() from now on; empty: none
 };
 
 struct Suggestion {
@@ -41,7 +47,23 @@ struct Target {
     std::string server_name;  // in its certificate; empty: its address
 };
 
-// One session with an agent. One thread, but for interrupt().
+// The call that is under way, so that another thread can end it.
+class RunningCall {
+public:
+    // False: none is under way; a later one is refused if `for_good`. Thread-safe.
+    bool cancel(bool for_good = false);
+
+private:
+    friend class Client;
+    std::mutex mutex_;                        // guards what follows
+    grpc::ClientContext* context_ = nullptr;  // null: none
+    bool closed_ = false;
+    // False: closed.
+    bool begin(grpc::ClientContext& context);
+    void end();
+};
+
+// One session with an agent. One thread, but for interrupt() and follow().
 class Client {
 public:
     // The error says why nobody answers there, and the remedy.
@@ -50,7 +72,13 @@ public:
     ~Client();
 
     // Runs a line; `output` gets its parts as they come. What the agent wants saved (`backup FILE`) is saved, and said.
-    Answer execute(const std::string& line, bool json, const std::function<void(const std::string&)>& output);
+    // `interactive`: the caller does what Answer::monitor asks for; else such a line runs until it is interrupted.
+    Answer execute(const std::string& line, bool json, const std::function<void(const std::string&)>& output,
+                   bool interactive = false);
+    // Runs a line that does not end in a session of its own, until `call` is cancelled. What ended it; nothing when it
+    // was the cancellation. For a thread beside the one of execute().
+    std::string follow(const std::string& line, bool json, const std::function<void(const std::string&)>& output,
+                       RunningCall& call) const;
     // What may follow `line`; empty when the agent does not answer.
     Suggestions complete(const std::string& line);
     // Cancels the line that runs; false when none does. Thread-safe.

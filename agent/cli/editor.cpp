@@ -1,10 +1,15 @@
 #include "agent/cli/editor.hpp"
 
+#include <algorithm>
+#include <array>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 
 #include <histedit.h>
+#include <poll.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "agent/cli/completer.hpp"
 
@@ -23,6 +28,7 @@ std::string history_path() {
 
 struct Editor::Impl {
     std::function<Suggestions(const std::string&)> complete;
+    Notices notices;
     std::string prompt;
     std::string history_file = history_path();
     EditLine* edit = nullptr;
@@ -70,6 +76,53 @@ struct Editor::Impl {
         return CC_REDISPLAY;
     }
 
+    // A capability of the terminal (terminfo(5)), or nothing.
+    static std::string capability(EditLine* edit, const char* name) {
+        char* text = nullptr;
+        return el_get(edit, EL_GETTC, name, &text) == 0 && text != nullptr ? text : std::string();
+    }
+
+    // Rows between the one of the prompt's begin and the one of the cursor.
+    int rows_above(EditLine* edit) const {
+        int columns = 0;
+        const bool known = el_get(edit, EL_GETTC, "co", &columns) == 0 && columns > 0;
+        const auto wide = [](char c) { return (static_cast<unsigned char>(c) & 0xc0U) != 0x80U; };
+        const auto line = until_cursor(edit);
+        const auto used =
+            std::count_if(prompt.begin(), prompt.end(), wide) + std::count_if(line.begin(), line.end(), wide);
+        return known ? static_cast<int>(used) / columns : 0;
+    }
+
+    // Prints what came meanwhile where the prompt was, and the prompt and the line below it.
+    void print_notices(EditLine* edit) const {
+        const auto text = notices.take();
+        if (text.empty()) return;
+        const auto clear = capability(edit, "cd");
+        const auto up = capability(edit, "up");
+        std::string out = clear.empty() ? "\n" : "\r";
+        for (int row = clear.empty() || up.empty() ? 0 : rows_above(edit); row > 0; --row) out += up;
+        out += clear + text;
+        std::fputs(out.c_str(), stdout);
+        std::fflush(stdout);
+        el_set(edit, EL_REFRESH);
+    }
+
+    // libedit's source of characters: its own, once there is one to read.
+    static int next_character(EditLine* edit, wchar_t* out) {
+        auto& self = of(edit);
+        while (self.notices.descriptor >= 0) {
+            std::array<pollfd, 2> ready{pollfd{STDIN_FILENO, POLLIN, 0}, pollfd{self.notices.descriptor, POLLIN, 0}};
+            if (poll(ready.data(), ready.size(), -1) < 0 && errno != EINTR) break;
+            // A key first: who types fast is not held up by an agent that talks much.
+            if (ready[0].revents != 0) break;
+            if (ready[1].revents != 0) self.print_notices(edit);
+        }
+        el_set(edit, EL_GETCFN, EL_BUILTIN_GETCFN);
+        const int got = el_wgetc(edit, out);
+        el_set(edit, EL_GETCFN, next_character);
+        return got;
+    }
+
     static char* prompt_of(EditLine* edit) { return of(edit).prompt.data(); }
 
     void remember(const std::string& line) {
@@ -88,7 +141,8 @@ struct Editor::Impl {
     }
 };
 
-Editor::Editor(std::function<Suggestions(const std::string&)> complete) : impl_(new Impl{std::move(complete)}) {
+Editor::Editor(std::function<Suggestions(const std::string&)> complete, Notices notices)
+    : impl_(new Impl{std::move(complete), std::move(notices)}) {
     auto* edit = el_init("nettsh", stdin, stdout, stderr);
     impl_->edit = edit;
     impl_->history = history_init();
@@ -98,6 +152,7 @@ Editor::Editor(std::function<Suggestions(const std::string&)> complete) : impl_(
     if (!impl_->history_file.empty()) history(impl_->history, &event, H_LOAD, impl_->history_file.c_str());
     el_set(edit, EL_CLIENTDATA, impl_.get());
     el_set(edit, EL_PROMPT, Impl::prompt_of);
+    el_set(edit, EL_GETCFN, Impl::next_character);
     el_set(edit, EL_EDITOR, "emacs");
     el_set(edit, EL_HIST, ::history, impl_->history);
     el_set(edit, EL_ADDFN, "nett-help", "List what may follow", Impl::on_help);

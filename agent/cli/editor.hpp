@@ -10,11 +10,17 @@
 
 namespace nett::cli {
 
+// What may be printed above the prompt while a line is edited.
+struct Notices {
+    int descriptor = -1;  // readable when there are some; -1: never
+    std::function<std::string()> take = {};
+};
+
 // Owns the terminal's modes while read_line() runs. One at a time.
 class Editor {
 public:
     // `complete` is asked at Tab and `?`.
-    explicit Editor(std::function<Suggestions(const std::string&)> complete);
+    Editor(std::function<Suggestions(const std::string&)> complete, Notices notices);
     ~Editor();
     Editor(const Editor&) = delete;
     Editor& operator=(const Editor&) = delete;

@@ -17,6 +17,7 @@
 
 #include "agent/cli/client.hpp"
 #include "agent/cli/editor.hpp"
+#include "agent/cli/monitor.hpp"
 #include "agent/cli/pager.hpp"
 
 namespace nett::cli {
@@ -110,13 +111,16 @@ int run_interactive(Client& client, const Options& options) {
         print_error(answer.error);
         return answer.unreachable ? kUnreachable : kCommandFailed;
     }
-    Editor editor([&](const std::string& line) { return client.complete(line); });
+    Monitor monitor(client, options.json);
+    Editor editor([&](const std::string& line) { return client.complete(line); },
+                  {monitor.descriptor(), [&monitor] { return monitor.take(); }});
     std::string prompt = answer.prompt;
     std::optional<unsigned> length;
     const auto print = [&length](const std::string& text) { print_paged(text, length); };
     while (const auto line = editor.read_line(prompt)) {
-        answer = client.execute(*line, options.json, print);
+        answer = client.execute(*line, options.json, print, true);
         if (answer.terminal_length) length = answer.terminal_length;
+        if (answer.monitor) monitor.follow(*answer.monitor);
         if (!answer.error.empty()) print_error(answer.error);
         if (answer.left) return kOk;
         if (!answer.prompt.empty()) prompt = answer.prompt;

@@ -165,6 +165,75 @@ def test_long_output_goes_through_the_pager_and_terminal_length_says_when(agent,
     person.close()
 
 
+@pytest.fixture
+def lock_events(agent):
+    """Makes events while a terminal watches."""
+    def make(step):
+        nettsh(agent, "-c", f"machine m {step}")
+
+    yield make
+    if agent.process.running():
+        nettsh(agent, "-c", "machine m unlock")
+
+
+def wait_monitored(terminal, make):
+    """The monitor's stream may begin after its command has answered: events until the first is seen, then an unlocked machine."""
+    for step in range(100):
+        make(("lock", "unlock")[step % 2])
+        if terminal.child.expect([r"machine\.lock m: [^\r\n]*\r\n", pexpect.TIMEOUT], timeout=0.3) == 0:
+            break
+    else:
+        pytest.fail("no event was printed")
+
+
+def test_terminal_monitor_prints_above_the_prompt_while_the_operator_types(agent, terminal, lock_events):
+    assert terminal.run("terminal monitor machine") == ""
+    terminal.child.send("show vers")
+    wait_monitored(terminal, lock_events)
+    # Prompt and half-typed line are there again below the event, and the rest can be typed.
+    terminal.child.expect("tor-a# show vers")
+    terminal.child.send("ion\r")
+    terminal.child.expect("build_id")
+    terminal.child.expect("tor-a# ")
+    wait_monitored(terminal, lock_events)
+    terminal.run("no terminal monitor")
+    lock_events("lock")
+    lock_events("unlock")
+    assert "machine.lock" not in terminal.run("show version")
+
+
+def test_a_monitor_has_pipes_and_does_not_hold_up_leaving(agent, tmp_path, lock_events):
+    terminal = Terminal(agent, tmp_path)
+    terminal.run("terminal monitor | include nothing-has-this")
+    terminal.run("term mon machine | include unlocked")  # another one in its place
+    terminal.child.send("show ")
+    wait_monitored(terminal, lock_events)
+    assert "locked" in terminal.child.after and "unlocked" in terminal.child.after
+    terminal.child.send("\x15")
+    terminal.close()
+
+
+def test_a_monitor_says_that_the_agent_went_away(agent, terminal, lock_events):
+    terminal.run("terminal monitor")
+    terminal.child.send("show ")
+    wait_monitored(terminal, lock_events)
+    agent.process.stop()
+    terminal.child.expect("terminal monitor has ended: the agent at .* does not answer")
+    terminal.child.expect("tor-a# show ")
+
+
+def test_a_script_that_monitors_goes_on_until_it_is_interrupted(agent, lock_events):
+    child = pexpect.spawn("/bin/sh", ["-c", f"{program(agent)} --socket {agent.socket} -c 'terminal monitor machine' | cat"], encoding="utf-8",
+                          timeout=15)
+    for step in range(100):
+        lock_events(("lock", "unlock")[step % 2])
+        if child.expect([r"machine\.lock m: ", pexpect.TIMEOUT], timeout=0.3) == 0:
+            break
+    assert child.isalive()
+    child.sendintr()
+    child.expect(pexpect.EOF)
+
+
 @pytest.mark.parametrize("term", ["dumb", "", "vt100"])
 def test_a_terminal_without_features_is_fine(agent, tmp_path, term):
     person = Terminal(agent, tmp_path, term=term)
@@ -320,21 +389,6 @@ def test_the_support_archive_has_what_every_show_says_and_no_secret(agent, tmp_p
     for secret in secrets:
         assert secret not in whole
     nettsh(agent, "-c", "machine talker delete")
-
-
-def documented_keys():
-    """Command → keys, of the table in docs/shell.md."""
-    text = (SOURCE / "docs" / "shell.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `(show [^`]*)` \| (.*) \|$", text, re.MULTILINE)
-    return {command: set(re.findall(r"`([a-z0-9_]+)`", keys)) for command, keys in rows}
-
-
-@pytest.mark.parametrize("command", sorted(documented_keys()))
-def test_json_has_the_documented_keys_and_no_others(agent, command):
-    shown = agent.show(command)
-    rows = shown if isinstance(shown, list) else [shown]
-    assert rows, f"{command} has nothing to compare"
-    assert {key for row in rows for key in row} == documented_keys()[command]
 
 
 # ---- outside ----

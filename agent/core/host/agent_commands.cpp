@@ -140,12 +140,12 @@ std::vector<OpCommand> agent_commands(const AgentCommandContext& context) {
                  return log_lines(static_cast<std::size_t>(*lines));
              })},
             {"terminal monitor",
-             "Print events as they happen, until Ctrl-C",
+             "Print events as they happen; at a prompt, above it, until \"no terminal monitor\"",
              {{"terminal", "What this session prints"}},
              Role::kViewer,
              watch},
             {"terminal monitor {type:word}",
-             "Print one family of events as they happen, until Ctrl-C",
+             "Print one family of events as they happen",
              {{"terminal", "What this session prints"}, {"type", "How their type begins, such as machine or anycast."}},
              Role::kViewer,
              watch}};

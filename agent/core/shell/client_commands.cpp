@@ -31,6 +31,11 @@ Outcome set_length(Session& session, CommandCall call) {
     co_return Output();
 }
 
+Outcome end_monitor(Session& session) {
+    session.action = ClientAction{Kind::kMonitor};
+    co_return Output();
+}
+
 Outcome save_to_startup(ConfigManager& config) {
     NETT_CO_TRY(config.save());
     co_return said(fmt::format("Saved to {}.", config.path()));
@@ -70,6 +75,8 @@ std::vector<ShellCommand> client_commands(ConfigManager& config) {
                                         {"startup-config", "The agent's configuration file"},
                                         {"candidate-config", "What \"commit\" would put in force"},
                                         {"terminal", "What this session prints"},
+                                        {"no", "Do no longer"},
+                                        {"monitor", "Events as they happen"},
                                         {"length", "When the pager takes over"},
                                         {"lines", "Lines of a screen; 0: no pager"}};
     const auto add = [&](std::string_view pattern, std::string_view help, Role role, auto run) {
@@ -91,6 +98,7 @@ std::vector<ShellCommand> client_commands(ConfigManager& config) {
         [c](S s, A) { return load_startup(*c, s); });
     add(fmt::format("terminal length {{lines:int:0..{}}}", kLongestScreen), "Lines of a screen, for the pager",
         Role::kViewer, [](S s, A a) { return set_length(s, std::move(a)); });
+    add("no terminal monitor", "Print no more events", Role::kViewer, [](S s, A) { return end_monitor(s); });
     return list;
 }
 

@@ -16,6 +16,7 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::size_t kLongestLine = 4096;
+constexpr std::string_view kMonitor = "terminal monitor";
 
 // Where the output of one line goes. Shared, because a command may keep its `emit` longer than it should.
 class Sink {
@@ -92,6 +93,13 @@ Awaitable<Result<void>> Shell::Impl::run_command(Session& session, Caller caller
                            to_string(command->role), caller.actor, to_string(caller.role));
         note(caller, piped->command, Result<void>(denied));
         co_return denied;
+    }
+    // It never ends, so at a prompt it goes on beside what is typed next.
+    if (session.interactive && command->pattern.id().starts_with(kMonitor)) {
+        ShellReply beside;
+        beside.action = ClientAction{ClientAction::Kind::kMonitor, {}, true, 0, line};
+        reply(std::move(beside));
+        co_return Result<void>();
     }
     const bool commits = command->pattern.id().starts_with("commit");
     const std::string said = commits ? piped->command + "\n" + config.show_diff(session.name) : piped->command;

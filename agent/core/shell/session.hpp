@@ -25,6 +25,7 @@ struct Session {
     NodePath path = {};                       // entered nodes while configuring
     bool busy = false;                        // a line runs
     bool left = false;                        // `exit` or `logout`
+    bool interactive = false;                 // the latest line was typed at a prompt
     std::optional<ClientAction> action = {};  // what the command that runs wants of the client
 };
 

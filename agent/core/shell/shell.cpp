@@ -88,7 +88,8 @@ void Shell::add_completion_source(std::string name, std::function<std::vector<st
 }
 
 Awaitable<void> Shell::execute(std::string session, Caller caller, std::string line, bool json,
-                               std::function<void(ShellReply)> reply, std::function<bool()> interrupted) {
+                               std::function<void(ShellReply)> reply, std::function<bool()> interrupted,
+                               bool interactive) {
     co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
     ShellReply last;
     last.done = true;
@@ -101,6 +102,7 @@ Awaitable<void> Shell::execute(std::string session, Caller caller, std::string l
     const auto held = *opened;
     {
         const Busy busy(*held);
+        held->interactive = interactive;
         auto work = impl_->run_line(*held, caller, std::string(trim(line)), json, reply, std::move(interrupted));
         const auto outcome = co_await std::move(work);
         if (!outcome) last.error = printable(outcome.error().to_string());

@@ -24,11 +24,12 @@ namespace nett {
 
 // Mirrors nett.v1.ClientAction: what only the client can do.
 struct ClientAction {
-    enum class Kind { kSaveOutput, kSaveBackup, kSaveTechSupport, kTerminalLength };
+    enum class Kind { kSaveOutput, kSaveBackup, kSaveTechSupport, kTerminalLength, kMonitor };
     Kind kind = Kind::kSaveOutput;
     std::string file = {};  // on the client's machine
     bool artifacts = true;  // kSaveBackup
     unsigned length = 0;    // kTerminalLength
+    std::string line = {};  // kMonitor; empty: no longer
 };
 
 // What one `show` command says, without secrets.
@@ -89,10 +90,10 @@ public:
     // Runs one line of a session, which is made when it is new. `reply` is called one or more times, the last time with
     // `done`; also for errors. A session belongs to the actor that made it; another one's call is refused.
     // `interrupted` says whether the caller still wants it (CommandCall::interrupted); the cancellation of this
-    // coroutine reaches only commands that allow it.
+    // coroutine reaches only commands that allow it. `interactive`: the client can do what kMonitor asks for.
     Awaitable<void> execute(
         std::string session, Caller caller, std::string line, bool json, std::function<void(ShellReply)> reply,
-        std::function<bool()> interrupted = [] { return false; });
+        std::function<bool()> interrupted = [] { return false; }, bool interactive = false);
 
     // What could follow `line` (up to the cursor) in the session's mode.
     CompletionResult complete(const std::string& session, const Caller& caller, std::string_view line);

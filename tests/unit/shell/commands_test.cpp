@@ -34,20 +34,23 @@ protected:
               }}}));
     }
 
-    std::string say(std::string_view line, const Caller& caller = {"unix:root", Role::kAdmin}) {
+    std::string say(std::string_view line, const Caller& caller = {"unix:root", Role::kAdmin},
+                    bool interactive = false) {
         std::string said;
         action_.reset();
         asio::io_context context;
         asio::co_spawn(context,
-                       shell_.execute("s-" + caller.actor, caller, std::string(line), false,
-                                      [&](const ShellReply& reply) {
-                                          if (reply.action) {
-                                              EXPECT_EQ(said, "") << "the action comes first";
-                                              action_ = reply.action;
-                                          }
-                                          said += reply.output;
-                                          if (!reply.error.empty()) said += "% " + reply.error;
-                                      }),
+                       shell_.execute(
+                           "s-" + caller.actor, caller, std::string(line), false,
+                           [&](const ShellReply& reply) {
+                               if (reply.action) {
+                                   EXPECT_EQ(said, "") << "the action comes first";
+                                   action_ = reply.action;
+                               }
+                               said += reply.output;
+                               if (!reply.error.empty()) said += "% " + reply.error;
+                           },
+                           [] { return false; }, interactive),
                        asio::detached);
         context.run();
         return said;
@@ -156,6 +159,23 @@ TEST_F(Commands, QuitLeavesAsExitDoes) {
     EXPECT_EQ(say("quit"), "");
     EXPECT_EQ(say("quit"), "");
     EXPECT_EQ(shell_.session_count(), 0U);
+}
+
+TEST_F(Commands, AMonitorAtAPromptIsTheClientsToRunBesideIt) {
+    ASSERT_TRUE(shell_.add_commands(
+        {{"terminal monitor {type:word}", "h", {}, Role::kViewer, [](CommandCall call) -> Awaitable<Result<Output>> {
+              co_return Output{boost::json::value(call.arg("type"))};
+          }}}));
+    EXPECT_NE(say("term mon machine").find("machine"), std::string::npos) << "a script gets what it says";
+    EXPECT_FALSE(action_);
+    EXPECT_EQ(say("term mon machine | include x", {"unix:root", Role::kAdmin}, true), "");
+    ASSERT_TRUE(action_);
+    EXPECT_EQ(action_->kind, ClientAction::Kind::kMonitor);
+    EXPECT_EQ(action_->line, "term mon machine | include x");
+    EXPECT_EQ(say("terminal monitor machine | nonsense", {"unix:root", Role::kAdmin}, true).substr(0, 2), "% ");
+    EXPECT_EQ(say("no terminal monitor", {"unix:root", Role::kAdmin}, true), "");
+    ASSERT_TRUE(action_);
+    EXPECT_EQ(action_->line, "");
 }
 
 }  // namespace
