@@ -11,7 +11,8 @@ import threading
 
 import pytest
 
-from tests.lab import lone_agent
+from tests.lab import lone_agent, wait
+from tests.lab.etcd import EtcdCluster, Server
 from tests.lab.lone_agent import LoneAgent
 
 LARGE = 3 << 20
@@ -142,3 +143,78 @@ def test_a_backup_that_cannot_be_written_leaves_nothing(agent, tmp_path):
     done = nettsh(agent, "-c", f"backup {tmp_path}/x.tar", check=False)
     assert done.returncode == 1 and "import the set again" in done.stderr
     assert not list(tmp_path.glob("x.tar*"))
+
+
+# ---- a state that several servers share ----
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    made = EtcdCluster(os.environ.get("NETT_LAB_PREFIX", "nettest-") + "b-", tmp_path_factory.mktemp("etcd"))
+    made.raise_all()
+    yield made
+    made.down()
+
+
+@pytest.fixture
+def shared(build, cluster, tmp_path):
+    """A server of a cluster with a tenant, and a backup of it; after that the cluster got another tenant."""
+    server = Server(build, tmp_path / "server", cluster, 1)
+    server.start()
+    server.wait_member()
+    server.add_tenant("before")
+    archive = tmp_path / "backup.tar"
+    nettsh(server, "-c", f"backup {archive}")
+    server.add_tenant("after")
+    server.process.stop()
+    yield server, archive
+    server.down()
+    cluster.client("del", "--prefix", "/")
+
+
+def tenants(server):
+    return {tenant["name"] for tenant in server.show("show tenants")}
+
+
+def test_a_backup_of_shared_state_is_not_put_back_until_its_meaning_is_said(build, shared):
+    server, archive = shared
+    (server.folder / "state.db").unlink()
+    refused = restore(build, archive)
+    assert refused.returncode == 1
+    for text in ("several servers share", "--rejoin  this server was lost", "--detach  the cluster was lost", "Nothing was changed."):
+        assert text in refused.stderr, refused.stderr
+    assert not (server.folder / "state.db").exists()
+    assert "choose --rejoin or --detach" in restore(build, archive, "--dry-run").stdout
+    assert restore(build, archive, "--rejoin", "--detach").returncode == 2
+
+
+def test_a_server_that_was_lost_comes_back_into_its_cluster_and_takes_its_state(build, shared):
+    server, archive = shared
+    (server.folder / "state.db").unlink()
+    done = restore(build, archive, "--rejoin")
+    assert done.returncode == 0 and "joins cluster" in done.stdout, done.stdout + done.stderr
+    server.start()
+    server.wait_member()
+    wait.until("what was committed after the backup is there", lambda: tenants(server) == {"before", "after"}, 20)
+
+
+def test_the_state_of_a_cluster_that_was_lost_becomes_a_new_clusters(build, shared, cluster):
+    server, archive = shared
+    cluster.client("del", "--prefix", "/")
+    done = restore(build, archive, "--detach")
+    assert done.returncode == 0 and "state migrate in" in done.stdout, done.stdout + done.stderr
+    server.start()
+    wait.until("it says what to do", lambda: "state migrate in" in server.replication()["error"], 20)
+    assert tenants(server) == {"before"}
+    assert server.try_shell("state migrate in")[0] == 0
+    server.wait_member()
+    server.add_tenant("later")
+    assert tenants(server) == {"before", "later"}
+
+
+def test_the_options_of_shared_state_are_refused_for_a_state_that_is_not(agent, build, tmp_path):
+    archive = tmp_path / "backup.tar"
+    take(agent, archive)
+    agent.process.stop()
+    refused = restore(build, archive, "--detach")
+    assert refused.returncode == 1 and "one server's own; leave --detach out" in refused.stderr

@@ -106,8 +106,9 @@ void take_owner(const std::string& path, int fd) {
 
 class Restore {
 public:
-    Restore(const VerifiedBackup& backup, std::string root, SystemTime now)
+    Restore(const VerifiedBackup& backup, std::string root, SystemTime now, bool detach)
         : backup_(backup),
+          detach_(detach),
           root_(std::move(root)),
           suffix_(fmt::format(".replaced-{:%Y%m%dT%H%M%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(now)))) {}
 
@@ -160,6 +161,7 @@ private:
             if (!fd) return fail(errno_error(errno, "cannot make a file beside it", target));
             staged_.push_back({target, TemporaryFile(path), state});
             NETT_TRY(copy_member(archive, file, fd, path));
+            if (state && detach_) NETT_TRY(detach_state(path));
             take_owner(target, fd.get());
             if (::fchmod(fd.get(), file.mode) != 0) return fail(errno_error(errno, "cannot set the mode", path));
             return sync_file(fd.get(), path);
@@ -213,6 +215,7 @@ private:
     }
 
     const VerifiedBackup& backup_;
+    const bool detach_;
     std::string root_;
     std::string suffix_;
     FileLock lock_;
@@ -241,7 +244,9 @@ Result<VerifiedBackup> verify_backup(const std::string& archive, const std::stri
         return fail(Error{Code::kDataLoss, "has no state; it is no whole backup", archive});
     auto schema = check_state(state.path());
     if (!schema) return fail(std::move(schema.error()).in(archive));
-    return VerifiedBackup{archive, std::move(*manifest), *schema};
+    auto origin = origin_of_state(state.path());
+    if (!origin) return fail(std::move(origin.error()).in(archive));
+    return VerifiedBackup{archive, std::move(*manifest), *schema, *origin};
 }
 
 std::string target_of(const BackupFile& file, const std::string& root) {
@@ -250,9 +255,9 @@ std::string target_of(const BackupFile& file, const std::string& root) {
     return base + file.path;
 }
 
-Result<std::vector<RestoredFile>> restore_backup(const VerifiedBackup& backup, const std::string& root,
-                                                 SystemTime now) {
-    return Restore(backup, root, now).run();
+Result<std::vector<RestoredFile>> restore_backup(const VerifiedBackup& backup, const std::string& root, SystemTime now,
+                                                 bool detach) {
+    return Restore(backup, root, now, detach).run();
 }
 
 }  // namespace nett

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "agent/core/backup/manifest.hpp"
+#include "agent/core/backup/snapshot.hpp"
 #include "agent/sdk/clock.hpp"
 #include "agent/sdk/result.hpp"
 
@@ -15,6 +16,7 @@ struct VerifiedBackup {
     std::string archive;
     BackupManifest manifest;
     int schema = 0;  // of the state in it
+    StateOrigin origin = {};
 };
 
 // Reads the whole archive: every member is there, in order, with the digest, and the state can be used. Writes only a
@@ -34,6 +36,8 @@ std::string target_of(const BackupFile& file, const std::string& root);
 // rename. When one cannot be, those before it are taken back. The files that were there stay beside the new ones as
 // PATH.replaced-TIME; a database's log goes with it. The agent's lock is held meanwhile: kFailedPrecondition when an
 // agent runs on the state file. New files belong to whom the old ones, else their directories, belong.
-Result<std::vector<RestoredFile>> restore_backup(const VerifiedBackup& backup, const std::string& root, SystemTime now);
+// `detach`: a state that is a cluster's copy stands alone from then on.
+Result<std::vector<RestoredFile>> restore_backup(const VerifiedBackup& backup, const std::string& root, SystemTime now,
+                                                 bool detach = false);
 
 }  // namespace nett

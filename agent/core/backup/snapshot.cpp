@@ -81,6 +81,33 @@ Result<StateFiles> files_of_state(const std::string& state_file) {
     });
 }
 
+Result<StateOrigin> origin_of_state(const std::string& state_file) {
+    return guard_sqlite(state_file, [&]() -> Result<StateOrigin> {
+        SQLite::Database database(state_file, SQLite::OPEN_READONLY);
+        SQLite::Statement query(database, "SELECT name, value FROM meta WHERE name IN ('cluster', 'revision')");
+        StateOrigin origin;
+        while (query.executeStep()) {
+            const auto value = static_cast<std::uint64_t>(query.getColumn(1).getInt64());
+            (query.getColumn(0).getString() == "cluster" ? origin.cluster : origin.revision) = value;
+        }
+        return origin.cluster == 0 ? StateOrigin{} : origin;
+    });
+}
+
+Result<void> detach_state(const std::string& state_file) {
+    return guard_sqlite(state_file, [&]() -> Result<void> {
+        SQLite::Database database(state_file, SQLite::OPEN_READWRITE);
+        SQLite::Transaction transaction(database);
+        // Revisions only grow, whichever of the two had counted further.
+        database.exec(
+            "UPDATE meta SET value = (SELECT max(value) FROM meta WHERE name IN ('revision', 'local_revision'))"
+            " WHERE name = 'revision'");
+        database.exec("UPDATE meta SET value = 0 WHERE name = 'cluster'");
+        transaction.commit();
+        return {};
+    });
+}
+
 Result<int> check_state(const std::string& state_file) {
     return guard_sqlite(state_file, [&]() -> Result<int> {
         SQLite::Database database(state_file, SQLite::OPEN_READONLY);

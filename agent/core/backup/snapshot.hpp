@@ -1,6 +1,7 @@
 // A consistent copy of the state file while it is written, and what a copy is checked for. Blocking; any thread.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,15 @@ struct StateFiles {
     std::vector<std::string> bmc_authorities;  // paths of the BMCs' CA files
 };
 Result<StateFiles> files_of_state(const std::string& state_file);
+
+// Whose copy a state file is; all 0: nobody's, it stands alone.
+struct StateOrigin {
+    std::uint64_t cluster = 0;
+    std::uint64_t revision = 0;  // of the cluster's state that it has
+};
+Result<StateOrigin> origin_of_state(const std::string& state_file);
+// Makes a copy of a cluster's state one that stands alone, as "state migrate out" does.
+Result<void> detach_state(const std::string& state_file);
 
 // That it is a sound state file which this program can use, at its schema or an older one. Reads only. kDataLoss,
 // kFailedPrecondition with the remedy. Answers the schema's version.
