@@ -7,7 +7,7 @@
 namespace nett {
 
 std::string SourceLocation::to_string() const {
-    return file.empty() ? std::string() : fmt::format("{}:{}", file, line);
+    return line == 0 ? file : fmt::format("{}:{}", file, line);
 }
 
 const ConfigEntry* ConfigNode::find(std::string_view id) const {
@@ -70,12 +70,22 @@ std::string Diagnostic::to_string() const {
                        severity == Severity::kError ? "error" : "warning", message);
 }
 
+namespace {
+
+// A line that was typed is its own place.
+SourceLocation place_of(const ConfigEntry& entry) {
+    if (!entry.where().file.empty()) return entry.where();
+    return {fmt::format("\"{}\"", entry.line()), 0};
+}
+
+}  // namespace
+
 Diagnostic error_at(const ConfigEntry& entry, std::string message) {
-    return Diagnostic{Diagnostic::Severity::kError, entry.where(), std::move(message)};
+    return Diagnostic{Diagnostic::Severity::kError, place_of(entry), std::move(message)};
 }
 
 Diagnostic warning_at(const ConfigEntry& entry, std::string message) {
-    return Diagnostic{Diagnostic::Severity::kWarning, entry.where(), std::move(message)};
+    return Diagnostic{Diagnostic::Severity::kWarning, place_of(entry), std::move(message)};
 }
 
 }  // namespace nett

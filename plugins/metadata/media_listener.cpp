@@ -208,13 +208,13 @@ Result<Output> MediaListener::show() const {
                         {"source", use.source}});
     }
     return Output{std::move(rows),
-                  {{"job", "JOB"},
-                   {"machine", "MACHINE"},
-                   {"image", "IMAGE"},
-                   {"fetched", "FETCHED"},
-                   {"requests", "REQUESTS"},
-                   {"source", "SOURCE"},
-                   {"expires", "EXPIRES"}},
+                  {{"job", "Job"},
+                   {"machine", "Machine"},
+                   {"image", "Image"},
+                   {"fetched", "Fetched"},
+                   {"requests", "Requests"},
+                   {"source", "Source"},
+                   {"expires", "Expires"}},
                   {}};
 }
 

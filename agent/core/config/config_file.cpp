@@ -1,14 +1,13 @@
 // Writing the configuration file so that a crash at any moment leaves a whole one.
 #include <cerrno>
 #include <cstdlib>
-#include <cstring>
 
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent/core/config/candidate.hpp"
-#include "agent/sdk/unique_fd.hpp"
+#include "agent/core/store/posix_file.hpp"
 
 namespace nett {
 
@@ -16,25 +15,6 @@ namespace {
 
 constexpr mode_t kNewFileMode = 0640;
 constexpr mode_t kPrivateMode = 0600;
-
-tl::unexpected<Error> system_error(std::string_view what, const std::string& path) {
-    const int number = errno;
-    const auto code = number == EACCES || number == EPERM || number == EROFS ? Code::kPermissionDenied
-                      : number == ENOSPC || number == EDQUOT                 ? Code::kResourceExhausted
-                                                                             : Code::kUnavailable;
-    return fail(Error{code, fmt::format("cannot {}: {}", what, std::strerror(number)), path});
-}
-
-Result<void> write_all(int fd, std::string_view text, const std::string& path) {
-    while (!text.empty()) {
-        const auto written = write(fd, text.data(), text.size());
-        if (written < 0 && errno == EINTR) continue;
-        if (written < 0) return system_error("write", path);
-        text.remove_prefix(static_cast<std::size_t>(written));
-    }
-    if (fsync(fd) != 0) return system_error("flush", path);
-    return {};
-}
 
 // A link is written through, so that it stays a link.
 std::string resolved(const std::string& path) {
@@ -45,23 +25,19 @@ std::string resolved(const std::string& path) {
     return out;
 }
 
-std::string folder_of(const std::string& path) {
-    const auto slash = path.rfind('/');
-    return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
-}
-
 // The new bytes in a file beside `path`, with its mode and owner; `mode` while there is no such file.
 Result<std::string> write_beside(const std::string& path, std::string_view text, mode_t mode) {
     std::string temporary = path + ".XXXXXX";
     const UniqueFd file(mkostemp(temporary.data(), O_CLOEXEC));
-    if (file.get() < 0) return system_error("create a file beside it", path);
+    if (file.get() < 0) return fail(errno_error(errno, "cannot create a file beside it", path));
     struct stat old = {};
     const bool exists = stat(path.c_str(), &old) == 0;
     auto written = write_all(file.get(), text, path);
+    if (written) written = sync_file(file.get(), path);
     if (written && fchmod(file.get(), exists ? old.st_mode & 07777U : mode) != 0)
-        written = system_error("set the mode", path);
+        written = fail(errno_error(errno, "cannot set the mode", path));
     if (written && exists && geteuid() == 0 && fchown(file.get(), old.st_uid, old.st_gid) != 0) {
-        written = system_error("set the owner", path);
+        written = fail(errno_error(errno, "cannot set the owner", path));
     }
     if (!written) {
         unlink(temporary.c_str());
@@ -73,13 +49,11 @@ Result<std::string> write_beside(const std::string& path, std::string_view text,
 // The temporary file becomes `target`; durable.
 Result<void> put_in_place(const std::string& temporary, const std::string& target) {
     if (rename(temporary.c_str(), target.c_str()) != 0) {
-        auto failure = system_error("replace", target);
+        auto failure = fail(errno_error(errno, "cannot replace", target));
         unlink(temporary.c_str());
         return failure;
     }
-    const UniqueFd folder(open(folder_of(target).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (folder.get() < 0 || fsync(folder.get()) != 0) return system_error("flush the folder", target);
-    return {};
+    return sync_directory(directory_of(target));
 }
 
 }  // namespace

@@ -122,6 +122,11 @@ PlacementOutcome place_removal(const Grammar& grammar, const std::vector<std::st
             mismatch = match_line(patterns, line, *words, mode).mismatch;
             if (!enough.empty()) {
                 mismatch.ambiguous = true;
+                // Where it reads in one way, several lines of that begin may be meant.
+                if (readings.size() == 1) {
+                    readings.clear();
+                    for (const auto i : enough) readings.insert(commands[i]->pattern.usage());
+                }
                 mismatch.message = fmt::format("\"no {}\" is ambiguous: {}", line, fmt::join(readings, ", "));
             }
             return std::nullopt;

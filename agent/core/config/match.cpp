@@ -11,6 +11,8 @@ namespace {
 constexpr int kAbbreviated = 1;
 constexpr int kArgument = 2;
 constexpr int kExact = 3;
+// Words that an error names; more fill the screen.
+constexpr std::size_t kMostNamed = 12;
 
 // Reads the argument `token` at words[at]; says how many words it takes.
 struct ArgumentText {
@@ -114,7 +116,10 @@ std::string unknown_word(const Attempt& attempt, std::size_t at, const std::set<
     const auto hint = near.empty() ? std::string() : fmt::format("; did you mean \"{}\"?", near);
     if (at == 0) return fmt::format("unknown command \"{}\"{}", attempt.line, hint);
     return fmt::format("unknown word \"{}\" after \"{}\"{}", word, words_until(attempt.line, attempt.words, at),
-                       near.empty() ? "; expected " + plain_list(expected) : hint);
+                       !near.empty() ? hint
+                       : expected.size() > kMostNamed
+                           ? fmt::format("; one of {} words, which \"?\" lists", expected.size())
+                           : "; expected " + plain_list(expected));
 }
 
 // Nothing fits: reports on the patterns that came furthest.

@@ -13,6 +13,7 @@ namespace {
 
 enum StageIndex : std::size_t { kIncludeStage, kExcludeStage, kBeginStage, kSectionStage, kCountStage, kJsonStage };
 
+constexpr const char* kStages = "include, exclude, begin, section, count or json";
 constexpr std::int64_t kMostMemory = 1 << 20;  // of a compiled pattern
 
 std::shared_ptr<const RE2> compile(const std::string& text) {
@@ -70,11 +71,13 @@ Result<Pipe> Pipe::make(const std::vector<std::string>& stages) {
     for (const auto& stage : stages) {
         auto words = split_words(stage);
         if (!words) return fail(std::move(words.error()));
-        if (words->empty())
-            return fail(Code::kInvalidArgument, "behind \"|\" stands include, exclude, begin, section, count or json");
+        if (words->empty()) return fail(Code::kInvalidArgument, "behind \"|\" stands {}", kStages);
         if (pipe.counting_) return fail(Code::kInvalidArgument, "\"count\" is the last behind \"|\"");
         auto outcome = match_line(patterns, stage, *words, MatchMode::kAbbreviations);
-        if (!outcome.match) return fail(Code::kInvalidArgument, "behind \"|\": {}", outcome.mismatch.message);
+        if (!outcome.match) {
+            const auto hint = outcome.mismatch.progress == 0 ? fmt::format("; it is {}", kStages) : std::string();
+            return fail(Code::kInvalidArgument, "behind \"|\": {}{}", outcome.mismatch.message, hint);
+        }
         const auto index = outcome.match->index;
         if (index <= kSectionStage) {
             pipe.filters_.push_back(

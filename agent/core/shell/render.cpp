@@ -100,7 +100,8 @@ std::string render_value(const json::value& value, const std::string& indent);
 std::string render_member(std::string_view key, std::size_t pad, const json::value& value, const std::string& indent) {
     const bool nested = (value.is_object() && !value.get_object().empty()) || is_table(value);
     if (nested) return fmt::format("{}{}:\n{}", indent, key, render_value(value, indent + "  "));
-    const std::string text = inline_text(value);
+    std::string text = inline_text(value);
+    if (text.empty()) text = "-";
     std::string out;
     for (const auto line : split(trim(text), '\n')) {
         out += out.empty() ? fmt::format("{}{}:{}{}\n", indent, key, std::string(pad + 1 - width(key), ' '), line)

@@ -97,7 +97,8 @@ TEST(Pipe, IncludesExcludesAndCountsAcrossParts) {
 }
 
 TEST(Pipe, SaysWhatMayStandBehindABar) {
-    EXPECT_EQ(piped({"grep x"}, {}), "error: behind \"|\": unknown command \"grep x\"");
+    EXPECT_EQ(piped({"grep x"}, {}),
+              "error: behind \"|\": unknown command \"grep x\"; it is include, exclude, begin, section, count or json");
     EXPECT_EQ(piped({""}, {}), "error: behind \"|\" stands include, exclude, begin, section, count or json");
     EXPECT_EQ(piped({"count", "include x"}, {}), "error: \"count\" is the last behind \"|\"");
 }

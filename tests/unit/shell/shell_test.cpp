@@ -189,7 +189,9 @@ TEST_F(ShellTest, AnInterruptionEndsOnlyCommandsThatAllowIt) {
 TEST_F(ShellTest, FiltersThroughPipes) {
     EXPECT_EQ(say("show machines | include node | exclude new"), "node-1   active\n");
     EXPECT_EQ(say("show machines | count"), "3\n");
-    EXPECT_EQ(say("show machines | nonsense"), "% behind \"|\": unknown command \"nonsense\"");
+    EXPECT_EQ(say("show machines | nonsense"),
+              "% behind \"|\": unknown command \"nonsense\"; it is include, exclude, begin, section, "
+              "count or json");
 }
 
 TEST_F(ShellTest, PassesProgressOnBeforeTheEnd) {
