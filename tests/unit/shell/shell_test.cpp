@@ -396,7 +396,7 @@ TEST_F(ShellTest, CompletesKeywordsAndNames) {
 
 TEST_F(ShellTest, CompletesByRole) {
     const auto shown = complete("", viewer_);
-    EXPECT_EQ(shown, "exit help logout machine quit show steps terminal write");
+    EXPECT_EQ(shown, "exit help logout machine no quit show steps terminal write");
 }
 
 TEST_F(ShellTest, CompletesConfigurationWithChoicesAndRanges) {
