@@ -21,7 +21,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/debian-archive.sh"
 
 # Raised when the packages change without a new source version.
-readonly kPackageRevision=1
+readonly kPackageRevision=2
+readonly kMaintainer="nett maintainers <maintainers@nett.invalid>"
 readonly kSourceSuite=trixie
 readonly kMultipath=256
 
@@ -48,7 +49,7 @@ stock_frr_version() {
 inputs_hash() {
 	{
 		echo "$codename $arch ${wanted_version:-}"
-		cd "$here" && sha256sum build.sh build-depends patches/*.patch
+		cd "$here" && sha256sum build.sh build-depends patches/*.patch overrides/*
 	} | sha256sum | cut -c1-16
 }
 
@@ -115,7 +116,8 @@ set_compiler_flags() {
 }
 
 build_libyang() {
-	cmake -S "$scratch/libyang" -B "$scratch/libyang/obj" -G Ninja -DCMAKE_BUILD_TYPE=Release \
+	# cmake knows no CPPFLAGS, which the fortified functions are switched on with
+	CFLAGS="$CFLAGS $CPPFLAGS" cmake -S "$scratch/libyang" -B "$scratch/libyang/obj" -G Ninja -DCMAKE_BUILD_TYPE=Release \
 		-DENABLE_TESTS=OFF -DENABLE_TOOLS=OFF -DCMAKE_INSTALL_PREFIX=/usr \
 		-DCMAKE_INSTALL_LIBDIR="lib/$multiarch"
 	ninja -C "$scratch/libyang/obj" -j "$jobs"
@@ -195,11 +197,14 @@ tree_libyang3() {
 	install -D -m 0644 "$scratch/libyang/debian/copyright" "$tree/usr/share/doc/libyang3/copyright"
 	mkdir -p "$tree/DEBIAN"
 	echo 'activate-noawait ldconfig' >"$tree/DEBIAN/triggers"
+	echo "libyang 3 libyang3 (>= ${libyang_version%%-*})" >"$tree/DEBIAN/shlibs"
 }
 
 tree_frr_grpc() {
 	local tree="$scratch/tree/frr-grpc" lib="usr/lib/$multiarch/frr"
 	move_into "$tree" "$lib/modules/grpc.so" "$lib/libfrrgrpc_pb.so.0" "$lib/libfrrgrpc_pb.so.0.0.0"
+	# Libtool leaves the build's own folders in a module that was not installed by make, where anybody might put a library one day.
+	chrpath --replace "/$lib" "$tree/$lib/modules/grpc.so" >>"$log"
 	install -D -m 0644 "$scratch/frr/debian/copyright" "$tree/usr/share/doc/frr-grpc/copyright"
 	install -m 0644 "$here/README.md" "$here/NOTICE" "$here"/patches/*.patch "$tree/usr/share/doc/frr-grpc/"
 	install -m 0644 "$scratch/frr/grpc/frr-northbound.proto" "$tree/usr/share/doc/frr-grpc/"
@@ -225,11 +230,13 @@ tree_frr() {
 	install -D -m 0644 "$source/debian/frr.pam" "$tree/etc/pam.d/frr"
 	install -D -m 0644 "$source/debian/frr.tmpfile" "$tree/usr/lib/tmpfiles.d/frr.conf"
 	install -D -m 0644 "$source/tools/frr.service" "$tree/lib/systemd/system/frr.service"
+	sed -i 's|/var/run/|/run/|' "$tree/lib/systemd/system/frr.service"
 	install -D -m 0644 "$source/debian/copyright" "$tree/usr/share/doc/frr/copyright"
 	(cd "$tree" && find etc -type f -printf '/%p\n' | sort) >"$tree/DEBIAN/conffiles"
 	# Debian's own scripts make the user, the groups and the folders; they start no daemon.
 	for file in preinst postinst postrm; do
 		install -m 0755 "$source/debian/frr.$file" "$tree/DEBIAN/$file"
+		sed -i '/^#DEBHELPER#$/d' "$tree/DEBIAN/$file"
 	done
 }
 
@@ -248,23 +255,46 @@ shared_library_depends() {
 		sed 's/^shlibs:Depends=//'
 }
 
-# package NAME VERSION DEPENDS EXTRA_FIELDS SYNOPSIS: $scratch/tree/NAME becomes a .deb in $scratch/result.
+# write_changelog NAME VERSION SOURCE: Debian's changelog with an entry on top for what is done here.
+write_changelog() {
+	local name=$1 version=$2 source=$3 doc="$scratch/tree/$1/usr/share/doc/$1"
+	mkdir -p "$doc"
+	{
+		printf '%s (%s) %s; urgency=medium\n\n  * Built for nett from the sources of Debian %s.\n\n' \
+			"$source" "$version" "$codename" "$kSourceSuite"
+		printf ' -- %s  %s\n\n' "$kMaintainer" "$(date -R -u -d "@$((SOURCE_DATE_EPOCH + 60))")"
+		cat "$scratch/$source/debian/changelog"
+	} | gzip -9n >"$doc/changelog.Debian.gz"
+}
+
+# package NAME SOURCE VERSION DEPENDS EXTRA_FIELDS SYNOPSIS DESCRIPTION: $scratch/tree/NAME becomes a .deb in $scratch/result.
 package() {
-	local name=$1 version=$2 depends=$3 extra=$4 synopsis=$5 tree="$scratch/tree/$1" libraries
+	local name=$1 source=$2 version=$3 depends=$4 extra=$5 synopsis=$6 description=$7 tree="$scratch/tree/$1" libraries
 	find "$tree" -type f -not -path '*/DEBIAN/*' -exec sh -c 'head -c 4 "$1" | grep -q ELF' _ {} \; \
-		-exec strip --strip-unneeded {} +
+		-exec strip --strip-unneeded --remove-section=.comment --remove-section=.note {} +
+	find "$tree" -type f -name '*.so*' -exec chmod 0644 {} +
+	write_changelog "$name" "$version" "$source"
+	install -D -m 0644 "$here/overrides/$name" "$tree/usr/share/lintian/overrides/$name"
 	libraries=$(shared_library_depends "$tree")
 	[[ -n $libraries ]] || die "no library dependencies found for $name; see $log"
 	mkdir -p "$tree/DEBIAN" "$scratch/result"
 	{
-		printf 'Package: %s\nVersion: %s\nArchitecture: %s\nSection: net\nPriority: optional\n' "$name" "$version" "$arch"
-		printf 'Maintainer: nett developers <nett@localhost>\nDepends: %s\n' "${depends:+$depends, }$libraries"
+		printf 'Package: %s\nVersion: %s\nArchitecture: %s\nPriority: optional\n' "$name" "$version" "$arch"
+		printf 'Maintainer: %s\nDepends: %s\n' "$kMaintainer" "${depends:+$depends, }$libraries"
 		printf '%s' "$extra"
 		printf 'Nett-Inputs: %s\nDescription: %s\n' "$key" "$synopsis"
-		printf ' Built by packaging/frr-grpc of nett from the sources of Debian %s.\n' "$kSourceSuite"
+		fold -s -w 76 <<<"$description" | sed 's/^/ /; s/ *$//'
+		printf ' .\n Built by packaging/frr-grpc of nett from the sources of Debian %s.\n' "$kSourceSuite"
 	} >"$tree/DEBIAN/control"
+	(cd "$tree" && find . -type f -not -path './DEBIAN/*' -not -path './etc/*' -printf '%P\0' | sort -z | xargs -0 md5sum) \
+		>"$tree/DEBIAN/md5sums"
 	find "$tree" -type d -exec chmod 0755 {} +
 	dpkg-deb --root-owner-group -Zxz -z1 --build "$tree" "$scratch/result/" >>"$log"
+}
+
+package_frr_grpc() { # VERSION FRR_VERSION
+	package frr-grpc frr "$1" "frr (= $2)" $'Section: net\n' "FRRouting's northbound gRPC module, hardened" \
+		"A module for zebra and bgpd, through which nett programs them. It has a patch against what lets a client end or corrupt a daemon; README.md tells of each part of it."
 }
 
 package_for_bookworm() {
@@ -272,17 +302,19 @@ package_for_bookworm() {
 	tree_libyang3
 	tree_frr_grpc
 	tree_frr
-	package libyang3 "$libyang_version~nett12.$kPackageRevision" "" $'Multi-Arch: same\n' \
-		"parser toolkit for IETF YANG data modeling language (library)"
-	package frr "$frr_version" "iproute2, passwd" \
-		$'Recommends: logrotate, lsof, python3\nBreaks: frr-pythontools, frr-snmp, frr-rpki-rtrlib\nReplaces: frr-pythontools\nConflicts: pimd\n' \
-		"FRRouting: zebra, mgmtd, staticd, bgpd, bfdd and vtysh"
-	package frr-grpc "$frr_version" "frr (= $frr_version)" "" "FRRouting's northbound gRPC module, hardened"
+	package libyang3 libyang "$libyang_version~nett12.$kPackageRevision" "" $'Section: libs\nMulti-Arch: same\n' \
+		"parser toolkit for IETF YANG data modeling language (library)" \
+		"YANG is a language to model configuration and state of network devices. FRRouting reads its own models with this library."
+	package frr frr "$frr_version" "iproute2, passwd" \
+		$'Section: net\nRecommends: logrotate, lsof, python3\nConflicts: frr-pythontools, frr-snmp, frr-rpki-rtrlib, pimd\nReplaces: frr-pythontools\n' \
+		"FRRouting: zebra, mgmtd, staticd, bgpd, bfdd and vtysh" \
+		"Routing daemons for BGP, BFD and static routes, as in Debian's package of the same name, for Debian 12, which has an older FRRouting without mgmtd."
+	package_frr_grpc "$frr_version" "$frr_version"
 }
 
 package_for_trixie() {
 	tree_frr_grpc
-	package frr-grpc "$1+nett$kPackageRevision" "frr (= $1)" "" "FRRouting's northbound gRPC module, hardened"
+	package_frr_grpc "$1+nett$kPackageRevision" "$1"
 }
 
 build() {
