@@ -51,7 +51,7 @@ public:
 
     // What to program so that zebra's state becomes the declared one; empty when it is. Call it again at each
     // reconcile. A prefix that is in `actual` and not declared leaves the same way, whoever put it there: a declared
-    // interface is wholly ours.
+    // interface is wholly ours. A declared prefix with valid lifetime 0 is not there: at once, without a farewell.
     RaChange plan(const Declared& declared, const RaTable& actual, SteadyTime now);
 
     // This interface was declared before, maybe by an earlier run of the agent: if it is not declared at the next

@@ -30,10 +30,8 @@ sys.path.insert(0, str(SOURCE))
 
 from bench.anycast.world import EXABGP, EXABGP_ADDRESS, EXABGP_OTHER, HOME, INTERVAL, LEASE, World  # noqa: E402  (after the path is set)
 from tests.lab import fabric, frr, story, wait  # noqa: E402
-from tests.lab.build import Build  # noqa: E402
+from tests.lab.build import PLUGIN_MODULES, PROGRAMS, Build  # noqa: E402
 
-PROGRAMS = ("agent/nettd", "agent/cli/nettsh", "builder/talos-fabric-builder",
-            *(f"plugins/{name}/nett-{name}.so" for name in ("ra", "metadata", "bgp-anycast", "redfish")))
 SETTLE = 1.0  # seconds after a failover in which requests still count for it
 KEYS = ("fail_extra_ms", "kill_ms", "hang_extra_ms", "exabgp_fail_ms", "requests_lost")
 MOST_FAILURES = 10  # of a stage's runs; more say that the lab is not fit for it
@@ -45,7 +43,7 @@ def optimized_build(folder):
     if not (folder / "build.ninja").exists():
         subprocess.run(["meson", "setup", folder, SOURCE, "--buildtype=plain", "-Doptimization=2", "-Dtests=false"], check=True,
                        stdout=subprocess.DEVNULL)
-    subprocess.run(["ninja", "-C", folder, *PROGRAMS], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["ninja", "-C", folder, *PROGRAMS.values(), *PLUGIN_MODULES.values()], check=True, stdout=subprocess.DEVNULL)
     return folder
 
 

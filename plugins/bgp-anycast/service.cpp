@@ -47,7 +47,7 @@ void Service::start(Settings settings) {
     frr_ = host_.frr.observe([this](FrrDaemon daemon) {
         if (daemon == FrrDaemon::kBgpd) frr_timer_.cancel();
     });
-    handovers_ = host_.events.subscribe("metadata.handover", [this](const Event& event) {
+    handovers_ = host_.events.subscribe("handover.state", [this](const Event& event) {
         auto state = event.fields.find("state");
         if (state != event.fields.end()) on_handover(event.subject, state->second);
     });

@@ -14,8 +14,9 @@ constexpr std::chrono::milliseconds kNoGrace{0};
 // Between closing the gate and taking the address: a peer's FIB follows the gate within 70 ms, and until then what
 // arrives is still ours.
 constexpr std::chrono::milliseconds kGateGrace{250};
-// The same for GRACEFUL_SHUTDOWN: bgpd applies a changed route map one second later (route-map delay-timer 1).
-constexpr std::chrono::milliseconds kDrainGrace{1500};
+// The same for GRACEFUL_SHUTDOWN: bgpd applies a changed route map one second later (route-map delay-timer 1), and the
+// vtysh backend needs its time.
+constexpr std::chrono::milliseconds kDrainGrace{2000};
 // Of a stop's deadline left to the plugins that stop after this one.
 constexpr std::chrono::seconds kStopReserve{3};
 
@@ -77,7 +78,7 @@ void Service::end_handover() {
 void Service::publish_handover(const char* phase, std::string message) {
     std::string address = settings_.address.address().to_string();
     host_.events.publish(
-        {"anycast.handover", address, std::move(message), {{"address", address}, {"phase", phase}}, {}, 0});
+        {"handover.request", address, std::move(message), {{"address", address}, {"phase", phase}}, {}, 0});
 }
 
 bool Service::bgpd_follows() const {

@@ -6,7 +6,7 @@ namespace nett::metadata {
 
 Handover::Handover(const Host& host, std::vector<std::shared_ptr<Server>> servers)
     : host_(host), servers_(std::move(servers)), timer_(host.loop) {
-    events_ = host_.events.subscribe("anycast.handover", [this](const Event& event) { on_event(event); });
+    events_ = host_.events.subscribe("handover.request", [this](const Event& event) { on_event(event); });
 }
 
 Handover::~Handover() {
@@ -58,7 +58,7 @@ void Handover::poll() {
 
 void Handover::answer(const char* state, std::string message) {
     host_.events.publish(
-        {"metadata.handover", address_, std::move(message), {{"address", address_}, {"state", state}}, {}, 0});
+        {"handover.state", address_, std::move(message), {{"address", address_}, {"state", state}}, {}, 0});
 }
 
 }  // namespace nett::metadata

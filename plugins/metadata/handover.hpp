@@ -2,7 +2,8 @@
 // those under way end, and only then the fabric turns away. A connection that is under way when the route moves is
 // lost: the other server knows nothing of it.
 //
-// Asked for by the event "anycast.handover" {address, phase: begin|end}; answered by "metadata.handover" {address,
+// Events of their own family, so that whoever follows "anycast." sees what is announced and nothing else.
+// Asked for by the event "handover.request" {address, phase: begin|end}; answered by "handover.state" {address,
 // state: holding} at once, and {state: quiet} when nothing is under way any more.
 #pragma once
 

@@ -300,7 +300,7 @@ TEST_F(AnycastService, MaintenanceSurvivesARestart) {
 Words phases(const std::vector<Event>& events) {
     Words found;
     for (const Event& event : events) {
-        if (event.type == "anycast.handover") found.push_back(event.fields.at("phase"));
+        if (event.type == "handover.request") found.push_back(event.fields.at("phase"));
     }
     return found;
 }
@@ -405,7 +405,7 @@ TEST_F(AnycastHandover, ADrainLetsGoAndThenGoesOnServing) {
     service_.on_handover(address_, "quiet");
     EXPECT_TRUE(permits(1));
     EXPECT_EQ(Words{"begin"}, phases(events_.published));
-    after(1500ms);
+    after(2s);
     EXPECT_EQ((Words{"begin", "end"}), phases(events_.published));
     EXPECT_EQ(Stance::kDePreferred, service_.stance());
     EXPECT_TRUE(permits());
