@@ -156,8 +156,8 @@ class Bench:
         def part(name, address):
             if name == HOME:
                 wait.until("BFD is up", world.bfd_up, within=30)
-            took = self.gone_after(address, lambda: world.cut_off(name))
-            world.join_again(name)
+            took = self.gone_after(address, lambda: world.lab.nodes[name].cut_off())
+            world.lab.nodes[name].join_again()
             world.wait_route(address)
             return took
 

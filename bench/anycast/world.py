@@ -95,7 +95,7 @@ class World:
     def repair(self):
         """Everything as in the beginning, whatever a run that failed has left."""
         for name in (HOME, EXABGP):
-            self.join_again(name, check=False)
+            self.lab.nodes[name].join_again()
             self.flag[name].touch()
         self.disabled.unlink(missing_ok=True)
         self.fabric.frr[HOME].start_dead_daemons()
@@ -116,15 +116,6 @@ class World:
 
     def wait_route(self, address, via="", within=60):
         wait.until(f"{PEER} has a route to {address}", lambda: self.has_route(address, via), within)
-
-    def cut_off(self, name):
-        """Nothing goes in or out any more, and no link goes down."""
-        rules = "add table inet cut; " + "; ".join(
-            f"add chain inet cut {hook} {{ type filter hook {hook} priority 0; policy drop; }}" for hook in ("input", "output"))
-        self.lab.nodes[name].run("nft", rules)
-
-    def join_again(self, name, check=True):
-        self.lab.nodes[name].run("nft", "delete table inet cut", check=check)
 
     def _file(self, name):
         path = self.lab.folder / name

@@ -22,14 +22,6 @@ plugin bgp-anycast
   interval 200
 !
 """
-PROFILE = """bfd
- profile nett
-  detect-multiplier 3
-  receive-interval 100
-  transmit-interval 100
- exit
-exit
-"""
 
 
 class Site:
@@ -58,14 +50,6 @@ class Site:
     def routed(self):
         return bool(self.tor.routes_to(f"{frr.META}/128"))
 
-    def cut(self):
-        """Nothing goes in or out any more, and no link goes down."""
-        self.host.run("nft", "table inet cut { chain in { type filter hook input priority 0; policy drop; }; "
-                             "chain out { type filter hook output priority 0; policy drop; }; }")
-
-    def join(self):
-        self.host.run("nft", "delete table inet cut")
-
 
 @pytest.fixture(scope="module")
 def site(build):
@@ -77,13 +61,13 @@ def test_what_the_agent_prints_brings_bfd_up_and_nothing_is_missing_then(site):
     wait.until("the ToR has the route", site.routed, within=30)
     assert "neighbor FABRIC bfd profile nett" in [row["missing"] for row in site.agent.show("show anycast frr-config")["missing"]]
     printed = site.agent.nettsh("show anycast frr-config").stdout
-    assert PROFILE in printed
+    assert frr.BFD_PROFILE in printed
     site.host.write("/etc/nett/printed.conf", printed)
     site.host.run("/usr/bin/vtysh", "-f", "/etc/nett/printed.conf")
     # "The same on the other side", as the agent says: the profile, and its line of the neighbours.
     line = next(line.strip() for line in printed.splitlines() if "bfd profile nett" in line)
     assert site.bfd() != "up"
-    site.tor.write("/etc/nett/same.conf", f"{PROFILE}router bgp {frr.FIRST_AS}\n {line}\nexit\n")
+    site.tor.write("/etc/nett/same.conf", f"{frr.BFD_PROFILE}router bgp {frr.FIRST_AS}\n {line}\nexit\n")
     site.tor.run("/usr/bin/vtysh", "-f", "/etc/nett/same.conf")
     wait.until("BFD is up", lambda: site.bfd() == "up", within=30)
     wait.until("nothing is missing", lambda: site.agent.show("show anycast frr-config")["missing"] == [], within=10)
@@ -93,13 +77,13 @@ def test_what_the_agent_prints_brings_bfd_up_and_nothing_is_missing_then(site):
 def test_a_host_that_is_cut_off_silently_loses_the_route_long_before_the_hold_time(site):
     wait.until("BFD is up, and the route there", lambda: site.bfd() == "up" and site.routed(), within=30)
     assert site.neighbour()["bgpTimerHoldTimeMsecs"] == 180_000
-    site.cut()
+    site.host.cut_off()
     try:
         wait.until("the ToR's kernel has no route any more", lambda: not site.routed(), within=10)
         assert site.bfd() == "down"
         assert site.neighbour()["bgpState"] != "Established"
         assert "BFD" in site.neighbour()["lastNotificationReason"], site.neighbour()
     finally:
-        site.join()
+        site.host.join_again()
     wait.until("BFD is up again", lambda: site.bfd() == "up", within=60)
     wait.until("the ToR has the route again", site.routed, within=60)

@@ -8,6 +8,15 @@ from . import wait
 META = "2001:db8:ffff::1"
 GATE = "NETT-ANYCAST"
 DRAIN = "NETT-DRAIN"
+# As `show anycast frr-config` prints it.
+BFD_PROFILE = """bfd
+ profile nett
+  detect-multiplier 3
+  receive-interval 100
+  transmit-interval 100
+ exit
+exit
+"""
 # Private AS numbers (RFC 6996): one for each node, so that every session is external.
 FIRST_AS = 4_200_000_001
 _DAEMONS = ("mgmtd", "zebra", "staticd", "bgpd")
@@ -119,10 +128,9 @@ def with_multipath(config, paths):
 def with_bfd(config):
     """The same with the BFD profile of `show anycast frr-config` on every neighbor. Not for tests beside other work: a daemon
     that does not run for 0.3 s loses its sessions."""
-    profile = "bfd\n profile nett\n  detect-multiplier 3\n  receive-interval 100\n  transmit-interval 100\n exit\nexit\n!\n"
     neighbor = " neighbor FABRIC capability extended-nexthop\n"
     head, router, rest = config.partition("router bgp ")
-    return head + profile + router + rest.replace(neighbor, f"{neighbor} neighbor FABRIC bfd profile nett\n")
+    return f"{head}{BFD_PROFILE}!\n" + router + rest.replace(neighbor, f"{neighbor} neighbor FABRIC bfd profile nett\n")
 
 
 class Frr:

@@ -66,6 +66,14 @@ class Node:
                                f"{(done.stderr or done.stdout).strip()}")
         return done
 
+    def cut_off(self):
+        """Nothing goes in or out any more, and no link goes down."""
+        netns.nft(self.namespace, "table inet cut {\n" + "".join(
+            f"chain {hook} {{ type filter hook {hook} priority 0; policy drop; }}\n" for hook in ("input", "output")) + "}\n")
+
+    def join_again(self):
+        netns.nft(self.namespace, "table inet cut {}\ndelete table inet cut\n")
+
     def ip(self, *argv):
         """`ip -6 …` in this node's namespace; cheaper than run() because it needs no mounts."""
         return netns.run("ip", "-n", self.namespace, "-6", *argv)
