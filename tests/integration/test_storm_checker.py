@@ -159,6 +159,16 @@ def test_an_install_after_a_wipe_that_may_have_been_served_is_right(story):
     assert not story.findings()
 
 
+def test_an_install_after_a_boot_that_waited_for_etcd_in_vain_is_right_and_after_a_quick_one_is_not(story):
+    story.order(20, "reprovision")
+    story.fault(20.5, 40, "a", "b")
+    story.boot(21, "disk")
+    story.boot(30, "install")
+    assert "answered install" in story.only_finding()
+    story.boot(22, "disk", "b", end=27)
+    assert not story.findings()
+
+
 def test_the_safe_default_is_right_in_trouble_only(story):
     story.order(20, "reprovision")
     story.fault(20.5, 25, "c")

@@ -43,7 +43,7 @@ class EtcdCluster:
         netns.create(member)
         prefix = f"2001:db8:e:10{number}::"
         self.join(member, "eth0", f"m{number}", prefix)
-        netns.run("ip", "-n", member, "address", "add", f"{member_address(number)}/128", "dev", "lo")
+        netns.run("ip", "-n", member, "address", "add", f"{member_address(number)}/128", "dev", "lo", "nodad")
         # A member's certificate has this address, and the others look where it comes from.
         netns.run("ip", "-n", member, "-6", "route", "replace", "2001:db8:e::/48", "via", f"{prefix}1", "src", member_address(number))
         netns.run("ip", "-n", self.namespace, "-6", "route", "add", f"{member_address(number)}/128", "via", f"2001:db8:e:10{number}::2")

@@ -35,6 +35,7 @@ class MetaAgent(agent.Agent):
                 f"state server-ca {shared}/etcd-ca.pem\nstate max-lag {MAX_LAG}\n")
         config = agent.meta_config(node.name).replace(f"hostname {node.name}\n", head)
         listen = f" listen [{frr.META}]:443\n"
+        config = config.replace(" require metadata\n", " require metadata\n require replication\n")
         super().__init__(node, build, config.replace(listen, f"{listen} listen [{direct_address(node.name)}]:{DIRECT_PORT}\n"
                                                      " max-connections-per-source 20000\n"))
 
@@ -55,6 +56,11 @@ class MetaAgent(agent.Agent):
             now = self.replication()
             return now["role"] == "member" and now["doing"] == "following" and now["etcd_answers"]
         wait.until(f"{self.name} follows the cluster", joined, within, every=0.2)
+
+    def lag(self):
+        """(state, scope) of the condition of the copy's age."""
+        condition = self.health("replication", "lag")
+        return condition["state"], condition["scope"]
 
     def signal(self, number):
         self.process.signal(number)

@@ -6,7 +6,8 @@ What it proves of a history without findings:
 - no boot answer contradicts the states that were acknowledged before it. The server that acknowledged shows it at once, also after it
   was killed; another one within `lag`, or, when a fault kept it from etcd meanwhile, within `lag` after that; through the fabric within
   `fabric_lag`, whatever happens;
-- a wipe is served at most once a request, and a request for one is not lost: without a fault the machine is not installed unwiped;
+- a wipe is served at most once a request, and a request for one is not lost: the machine is not installed unwiped, unless a boot was
+  under way that may have used it up (its answer was lost, or it waited for etcd in vain and was the disk);
 - no prefix is given to two machines, and none is taken away;
 - at the end every server has every state that was acknowledged, or what certainly followed from it;
 - the address never had no announcer while a server was healthy.
@@ -28,6 +29,7 @@ class Bounds:
     fabric_lag: float = 20.0  # whoever the fabric leads to does
     late: float = 15.0        # an order that nobody answered takes effect, if it does
     recovery: float = 15.0    # after a fault a write that could not be done is tried again
+    attempt: float = 1.0      # a boot that was answered the disk later than that had tried to store something
     gap: float = 0.0          # how long there may be no announcer: a sample is no proof that it lasted
 
 
@@ -142,12 +144,17 @@ class Checker:
                 return True
             if boot.value == "disk":
                 return self._troubled(boot)
-            # Another boot has taken the wipe, or may have.
-            return any(other is not boot and other.end >= order.begin and other.begin <= boot.end
-                       and (other.outcome != "ok" or other.value == "wipe") for other in self._boots[machine])
+            return any(other is not boot and other.end >= order.begin and other.begin <= boot.end and self._may_use_up(other)
+                       for other in self._boots[machine])
         if order.state == "new" and boot.value == "disk":
             return self._troubled(boot)
         return _INSTALLED[order.state] == boot.value
+
+    def _may_use_up(self, boot):
+        """Whether a boot that was to be wiped has taken the wipe, or may have."""
+        if boot.outcome != "ok" or boot.value == "wipe":
+            return True
+        return boot.value == "disk" and boot.end - boot.begin >= self._bounds.attempt and self._troubled(boot)
 
     def _check_answer(self, machine, boot):
         if boot.outcome != "ok" or boot.value == "shed":
@@ -205,8 +212,8 @@ class Checker:
             if any(later.outcome == "ok" and later.begin >= self._latest(order) for later in orders if later is not order):
                 continue
             states.add(order.state)
-            if order.state in ("new", "reprovision") and any(boot.end >= order.begin and (boot.outcome != "ok" or boot.value in ("install", "wipe"))
-                                                             for boot in self._boots[machine]):
+            if order.state in ("new", "reprovision") and any(
+                    boot.end >= order.begin and (boot.value == "install" or self._may_use_up(boot)) for boot in self._boots[machine]):
                 states.add("provisioning")
                 if self._served_since(machine, order):
                     states.discard(order.state)

@@ -19,6 +19,7 @@ WIPE = b"talos.experimental.wipe"
 ASK_SECONDS = 5     # longer than a failover, shorter than a freeze
 ORDER_SECONDS = 12  # longer than a server tries (8 s)
 PAUSE = 0.02        # between the requests of one client: the machine has to breathe
+SET = "s"
 POOL = "2001:db8:f00::/{}"
 
 
@@ -133,7 +134,7 @@ class Calls:
     def prepare(self, length):
         m = self._messages
         self._mutate("PutProfile", m.PutProfileRequest(reason="storm", profile=m.Profile(
-            name="storm", artifact_set="s", boot_loop=m.BootLoopLimit(boots=0, minutes=0))))
+            name="storm", artifact_set=SET, boot_loop=m.BootLoopLimit(boots=0, minutes=0))))
         self._mutate("PutPrefixPool", m.PutPrefixPoolRequest(reason="storm", pool=m.PrefixPool(
             name="p", prefix=POOL.format(length), length=64)))
 
@@ -194,7 +195,7 @@ def storm_lab(prefix, build):
         world.start_etcd()
         world.start_agents()
         world.wait_announced()
-        yield world, [Fault("fill the disk of meta-2", disk.fill, ["meta-2"], ["meta-2"]),
+        yield world, [Fault("fill the disk of meta-2", lambda: disk.bite(world.agents["meta-1"], ha.TENANT, SET), ["meta-2"], ["meta-2"]),
                       Fault("meta-3's clock jumps an hour forward", lambda: clock.jump(3600)),
                       Fault("meta-3's clock jumps an hour back", lambda: clock.jump(-3600))]
     finally:
@@ -231,7 +232,7 @@ class Storm:
         for file in ("vmlinuz", "initramfs.xz"):
             (self._folder / file).write_bytes(file.encode())
         first.builder("tenant", "add", ha.TENANT, "--common-name", f"{ha.TENANT}.boot.example")
-        first.builder("artifact", "import", "s", "--version", "v1", "--kernel", self._folder / "vmlinuz", "--initramfs",
+        first.builder("artifact", "import", SET, "--version", "v1", "--kernel", self._folder / "vmlinuz", "--initramfs",
                       self._folder / "initramfs.xz", "--command-line", "console=ttyS0")
         self.calls[ha.METAS[0]].prepare(64 - (2 * self.machines - 1).bit_length())
 

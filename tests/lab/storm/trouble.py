@@ -6,7 +6,9 @@ import subprocess
 
 from .. import netns
 
-_DISK_SIZE = "24m"
+_DISK_SIZE = "96m"
+# What is written elsewhere while the disk is full: more than SQLite finds room for in the files it has (a WAL of 4 MiB).
+_BULK, _BULK_BYTES = 10, 700_000
 _LIBRARY = "faketime/libfaketimeMT.so.1"
 
 
@@ -29,6 +31,15 @@ class SmallDisk:
                         filler.write(b"\0" * size)
                 except OSError as error:
                     assert error.errno == errno.ENOSPC, error
+
+    def bite(self, writer, tenant, artifact_set):
+        """Fills it, and has another server store so much that this one's copy cannot follow."""
+        self.fill()
+        config = writer.node.folder / "bulk.yaml"
+        config.write_text("#" * _BULK_BYTES, encoding="ascii")
+        for number in range(_BULK):
+            writer.builder("machine", "add", f"bulk{number}", "--tenant", tenant, "--artifact-set", artifact_set, "--uuid",
+                           f"6e657474-0000-4000-8000-{0xb0000 + number:012x}", "--config", config)
 
     def make_room(self):
         (self._folder / "filler").unlink(missing_ok=True)
