@@ -35,6 +35,8 @@ plugin bgp-anycast
  lease 3
  gate prefix-list NETT-ANYCAST sequence 5
 """
+# What "show health" says without one of the unit's capabilities.
+NEEDED_FOR = {"CAP_NET_BIND_SERVICE": "bind: Permission denied", "CAP_NET_ADMIN": "nettd needs CAP_NET_ADMIN"}
 
 
 def run(*argv, check=True):
@@ -161,6 +163,14 @@ def test_the_service(unit, frr):
     assert [row["name"] for row in show("show tenants")] == ["tenant-a"]
     unit.kill()
     assert not has_address() and not frr.gate_is_open()
+
+    step("each of its capabilities is needed")
+    for capability, trouble in NEEDED_FOR.items():
+        with unit.without(capability):
+            unit.start()
+            wait.until(f"without {capability} the agent names what it cannot do", lambda words=trouble: words in run("nettsh", "-c", "show health"), within=20)
+            assert not has_address()
+            unit.stop()
 
     step("a configuration with mistakes does not start")
     CONFIG.write_text("hostname packaged\nplugin bgp-anycast\n address nonsense\n", encoding="utf-8")

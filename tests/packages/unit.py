@@ -5,6 +5,7 @@ package installs. Not done: the system call filter and the mounts (ProtectSystem
 tests/lint; a setting that is in neither list is an error, so that a new one cannot be forgotten.
 """
 
+import contextlib
 import grp
 import os
 import pathlib
@@ -122,6 +123,19 @@ class Unit:
     def reload(self):
         (line,) = self._settings["ExecReload"]
         self.run(line.replace("$MAINPID", str(self._process.pid)))
+
+    @contextlib.contextmanager
+    def without(self, capability):
+        """Starts in here lack one of the unit's capabilities."""
+        whole = self._settings
+        self._settings = {key: [" ".join(name for name in value.split() if name != capability) for value in values]
+                          if key in ("AmbientCapabilities", "CapabilityBoundingSet") else values for key, values in whole.items()}
+        if self._settings == whole:
+            raise RuntimeError(f"the unit does not have {capability}")
+        try:
+            yield
+        finally:
+            self._settings = whole
 
     def running(self):
         return self._process is not None and self._process.poll() is None
