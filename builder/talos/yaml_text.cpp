@@ -32,7 +32,7 @@ std::vector<std::string> lines_of(std::string_view text) {
     return lines;
 }
 
-std::string quoted(std::string_view text) {
+std::string double_quoted(std::string_view text) {
     std::string out = "\"";
     for (const char c : text) {
         switch (c) {
@@ -78,11 +78,11 @@ std::string render_scalar(const YAML::Node& node, std::size_t indent) {
         return out;
     }
     const bool plain = node.Tag() == "?" && !value.empty() && value.find('\n') == std::string::npos;
-    return " " + (plain ? value : quoted(value)) + "\n";
+    return " " + (plain ? value : double_quoted(value)) + "\n";
 }
 
 std::string render_key(const YAML::Node& key) {
-    return key.Tag() == "?" ? key.Scalar() : quoted(key.Scalar());
+    return key.Tag() == "?" ? key.Scalar() : double_quoted(key.Scalar());
 }
 
 std::string render_after(const YAML::Node& value, std::size_t indent);

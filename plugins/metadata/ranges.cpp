@@ -70,7 +70,7 @@ bool lists_etag(std::string_view field, Same same) {
     return std::any_of(parts.begin(), parts.end(), [&](auto part) { return same(trim(part)); });
 }
 
-std::string quoted(std::string_view etag) {
+std::string quoted_tag(std::string_view etag) {
     return fmt::format("\"{}\"", etag);
 }
 
@@ -100,7 +100,7 @@ Response with_parts(Response response, const std::vector<ByteRange>& ranges) {
 // RFC 9110 section 13.1.5: only a strong match keeps the range.
 Response ranged(Response response, const Request& request) {
     if (request.range.empty()) return response;
-    if (!request.if_range.empty() && trim(request.if_range) != quoted(response.etag)) return response;
+    if (!request.if_range.empty() && trim(request.if_range) != quoted_tag(response.etag)) return response;
     const auto wanted = parse_ranges(request.range, response.file_size);
     if (wanted.kind == RangeRequest::Kind::kWhole) return response;
     if (wanted.kind == RangeRequest::Kind::kUnsatisfiable) {
@@ -140,7 +140,7 @@ RangeRequest parse_ranges(std::string_view field, std::uint64_t size) {
 }
 
 bool matches_etag(std::string_view field, std::string_view etag) {
-    const auto tag = quoted(etag);
+    const auto tag = quoted_tag(etag);
     return lists_etag(field, [&](std::string_view part) {
         if (part.starts_with("W/")) part.remove_prefix(2);
         return part == tag;
@@ -148,7 +148,7 @@ bool matches_etag(std::string_view field, std::string_view etag) {
 }
 
 bool matches_etag_strongly(std::string_view field, std::string_view etag) {
-    const auto tag = quoted(etag);
+    const auto tag = quoted_tag(etag);
     return lists_etag(field, [&](std::string_view part) { return part == tag; });
 }
 
