@@ -14,6 +14,8 @@ from .process import Process
 MEMBERS = (1, 2, 3)
 META = "2001:db8:53::1"  # every server's, as behind an anycast address
 _STATE = "/nett"
+# A folder with etcd and etcdctl in place of those that are installed: another release's, by tests/lab/setup/etcd.sh.
+_PROGRAMS = os.environ.get("NETT_ETCD", "")
 # For nftables: what goes to some addresses is dropped, without a sign; and not any more.
 CUT = "table ip6 cut {\n chain out {\n  type filter hook output priority 0;\n  ip6 daddr { %s } drop\n }\n}\n"
 MEND = "table ip6 cut {}\ndelete table ip6 cut\n"
@@ -76,7 +78,7 @@ class EtcdCluster:
         peers = ",".join(f"m{one}=https://[{member_address(one)}]:2380" for one in MEMBERS)
         self.members[number] = Process(
             f"etcd {number}",
-            ["ip", "netns", "exec", self.member_namespace(number), "etcd", "--name", f"m{number}", "--data-dir", f"{tls}/data{number}",
+            ["ip", "netns", "exec", self.member_namespace(number), os.path.join(_PROGRAMS, "etcd"), "--name", f"m{number}", "--data-dir", f"{tls}/data{number}",
              "--listen-client-urls", f"https://[{me}]:2379", "--advertise-client-urls", f"https://[{me}]:2379",
              "--listen-peer-urls", f"https://[{me}]:2380", "--initial-advertise-peer-urls", f"https://[{me}]:2380",
              "--initial-cluster", peers, "--initial-cluster-state", "new", "--client-cert-auth", "--peer-client-cert-auth",
@@ -112,7 +114,7 @@ class EtcdCluster:
     def client(self, *words, check=True):
         """etcdctl, against all members."""
         endpoints = ",".join(f"https://[{member_address(number)}]:2379" for number in MEMBERS)
-        done = subprocess.run(["ip", "netns", "exec", self.namespace, "etcdctl", "--endpoints", endpoints,
+        done = subprocess.run(["ip", "netns", "exec", self.namespace, os.path.join(_PROGRAMS, "etcdctl"), "--endpoints", endpoints,
                                "--cacert", self.folder / "etcd-ca.pem", "--cert", self.folder / "client.pem",
                                "--key", self.folder / "client.key", *map(str, words)], capture_output=True, text=True, timeout=60,
                               check=False, env={**os.environ, "ETCDCTL_API": "3"})
