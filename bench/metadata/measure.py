@@ -11,13 +11,13 @@ import argparse
 import json
 import pathlib
 import statistics
-import subprocess
 import sys
 import tempfile
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(SOURCE))
 
+from bench.common import build  # noqa: E402
 from bench.metadata import servers  # noqa: E402  (after the path is set)
 from bench.metadata.servers import Load  # noqa: E402
 
@@ -25,15 +25,6 @@ IDLE, SLOW = 10_000, 8_000
 FEW, MANY = 100, 100_000
 ASKED = 100  # machines, spread over all
 ARTIFACT = 100 << 20
-
-
-def build(folder):
-    """An optimized build, of what is measured only."""
-    if not (folder / "build.ninja").exists():
-        subprocess.run(["meson", "setup", folder, SOURCE, "--buildtype=plain", "-Doptimization=2", "-Ddebug=true", "-Dtests=false",
-                        "-Dbench=true"], check=True, stdout=subprocess.DEVNULL)
-    subprocess.run(["ninja", "-C", folder, "agent/nettd", "plugins/metadata/nett-metadata.so", "agent/cli/nettsh",
-                    "builder/talos-fabric-builder", "bench/metadata/load"], check=True, stdout=subprocess.DEVNULL)
 
 
 class Bench:
@@ -164,7 +155,8 @@ def main():
     arguments = parser.parse_args()
     if arguments.build is None:
         arguments.build = SOURCE / "build" / "bench"
-        build(arguments.build)
+        build(arguments.build, "agent/nettd", "plugins/metadata/nett-metadata.so", "agent/cli/nettsh", "builder/talos-fabric-builder",
+              "bench/metadata/load")
     arguments.build = arguments.build.resolve()
     with tempfile.TemporaryDirectory(prefix="nett-bench-") as folder:
         bench = Bench(arguments, pathlib.Path(folder))

@@ -9,9 +9,9 @@ import sqlite3
 import subprocess
 import time
 
+from bench.common import cpu_seconds
 from tests.lab.standalone import StandaloneAgent, free_port
 
-TICKS = os.sysconf("SC_CLK_TCK")
 NAME = "machine-000000"
 UUID = "6e657474-0000-4000-8000-{:012x}"
 VARIANTS = 60  # times 100 machines: more than the service remembers
@@ -39,11 +39,7 @@ class Server:
         raise NotImplementedError
 
     def cpu_seconds(self):
-        total = 0
-        for pid in self.processes():
-            fields = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-            total += int(fields[11]) + int(fields[12])
-        return total / TICKS
+        return cpu_seconds(self.processes())
 
     def memory_mib(self):
         total = 0

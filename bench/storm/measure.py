@@ -14,7 +14,6 @@ etcd. Without --build an optimized build is made in build/bench.
 
 import argparse
 import json
-import os
 import pathlib
 import random
 import resource
@@ -23,8 +22,9 @@ import subprocess
 import sys
 import tempfile
 
+from bench.common import SOURCE, build, cpu_seconds
 from tests.lab import api, netns
-from tests.lab.build import SOURCE, Build
+from tests.lab.build import PLUGINS, Build
 from tests.lab.etcd import EtcdCluster, Server
 from tests.lab.storm import checker, history, run
 
@@ -34,25 +34,8 @@ PORT = 8443
 PLAN = 200  # machines a plan: below etcd's --max-txn-ops
 SORTS = ("install", "install", "install", "install", "install", "install", "install", "disk", "disk", "wipe")
 HOLD_SECONDS = 8  # of a fault in the long storm
-TICKS = os.sysconf("SC_CLK_TCK")
-
-
-def build(folder):
-    """An optimized build, of what is measured only."""
-    if not (folder / "build.ninja").exists():
-        subprocess.run(["meson", "setup", folder, SOURCE, "--buildtype=plain", "-Doptimization=2", "-Ddebug=true", "-Dtests=false",
-                        "-Dbench=true"], check=True, stdout=subprocess.DEVNULL)
-    plugins = [f"plugins/{name}/nett-{name}.so" for name in ("ra", "metadata", "bgp-anycast", "redfish")]
-    subprocess.run(["ninja", "-C", folder, "agent/nettd", "agent/nett-restore", *plugins, "agent/cli/nettsh", "builder/talos-fabric-builder",
-                    "bench/storm/boots"], check=True, stdout=subprocess.DEVNULL)
-
-
-def cpu_seconds(pids):
-    total = 0
-    for pid in pids:
-        fields = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-        total += int(fields[11]) + int(fields[12])
-    return total / TICKS
+TARGETS = ("agent/nettd", "agent/nett-restore", "agent/cli/nettsh", "builder/talos-fabric-builder", "bench/storm/boots",
+           *(f"plugins/{name}/nett-{name}.so" for name in PLUGINS))
 
 
 class StormServer(Server):
@@ -183,7 +166,7 @@ def main():
     arguments = parser.parse_args()
     if arguments.build is None:
         arguments.build = SOURCE / "build" / "bench"
-        build(arguments.build)
+        build(arguments.build, *TARGETS)
     arguments.build = arguments.build.resolve()
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
