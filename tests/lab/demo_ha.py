@@ -3,7 +3,7 @@ another, which knows everything."""
 
 import time
 
-from . import agent, fabric, ha, machine, netns, story, wait
+from . import agent, fabric, ha, machine, netns, wait
 from .demo import BOOT_SECONDS, UUID, Demo
 from .etcd import MEMBERS, member_address
 from .story import HOME, MACHINE, TENANT, require
