@@ -6,6 +6,7 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/error.hpp>
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
@@ -82,6 +83,9 @@ tl::unexpected<Error> failed(const HttpsRequest& order, const char* step, const 
     if (error == http::error::body_limit || error == http::error::header_limit || error == http::error::buffer_overflow)
         return fail(Code::kResourceExhausted, "{}: its answer is larger than {} bytes", server,
                     error == http::error::body_limit ? order.max_answer : kMaxHttpsHead);
+    if (error == http::error::end_of_stream || error == http::error::partial_message ||
+        error == ssl::error::stream_truncated)
+        return fail(Code::kUnavailable, "{}: {}: it closed the connection before its answer's end", server, step);
     if (error.category() == http::make_error_code(http::error::bad_method).category())
         return fail(Code::kDataLoss, "{}: {}: what answers there does not speak HTTP", server, error.message());
     return fail(Code::kUnavailable, "{}: {}: {}", server, step, error.message());

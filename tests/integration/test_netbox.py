@@ -171,6 +171,12 @@ def _huge(request):
             return
 
 
+def _cut_off(request):
+    request.send_response(200)
+    request.send_header("Content-Length", "100")
+    request.end_headers()
+
+
 @pytest.mark.parametrize("trouble, message", [
     (lambda request: request.answer(429, b"", Retry_After="1"), "HTTP 429"),
     (lambda request: request.answer(500, b"<html>oops</html>"), "HTTP 500"),
@@ -179,7 +185,8 @@ def _huge(request):
     (lambda request: request.answer(200, b'{"results": "none"}'), "not what its API documents"),
     (lambda request: request.answer(200, b"[" * 100000), "not what its API documents"),
     (_huge, "its answer is larger"),
-], ids=["429", "500", "401", "redirect", "wrong-shape", "deep-json", "huge"])
+    (_cut_off, "closed the connection before its answer's end"),
+], ids=["429", "500", "401", "redirect", "wrong-shape", "deep-json", "huge", "cut-off"])
 def test_trouble_degrades_and_the_last_known_holds(agent, netbox, trouble, message):
     before = prefixes(agent)
     netbox.trouble = trouble
