@@ -140,7 +140,13 @@ Awaitable<Result<void>> Shell::Impl::run_line(Session& session, Caller caller, s
         co_return co_await std::move(work);
     }
     if (session.configuring && !is_shell_word(first_word(line))) {
-        if (caller.role != Role::kAdmin) co_return fail(Code::kPermissionDenied, "configuring needs the role admin");
+        // Its role may have been taken away since it began to configure.
+        if (caller.role != Role::kAdmin) {
+            auto denied = fail(Code::kPermissionDenied, "configuring needs the role admin; {} is {}", caller.actor,
+                               to_string(caller.role));
+            note(caller, line, Result<void>(denied));
+            co_return denied;
+        }
         auto configured = apply_line(grammar, config.candidate(session.name), session.path, line);
         // Perhaps a word of the shell, abbreviated.
         const auto piped = split_pipes(line);

@@ -299,7 +299,8 @@ TEST_F(ShellTest, CommandNeedsItsRole) {
 
 TEST_F(ShellTest, RoleThatWasLostWhileConfiguringIsRespected) {
     say("configure terminal");
-    EXPECT_EQ(say_as("s", {"unix:root", Role::kViewer}, "hostname x"), "% configuring needs the role admin");
+    EXPECT_EQ(say_as("s", {"unix:root", Role::kViewer}, "hostname x"),
+              "% configuring needs the role admin; unix:root is viewer");
 }
 
 TEST_F(ShellTest, SessionBelongsToWhoMadeIt) {
