@@ -261,6 +261,7 @@ Result<void> Agent::Parts::join() {
     for (auto& [name, source] : inventory_completions(*inventory))
         shell->add_completion_source(name, std::move(source));
     shell->add_completion_source("interfaces", interface_names);
+    shell->add_completion_source("event-types", [this] { return event_types(events); });
 
     NETT_TRY(shell->add_commands(fabric_commands(*fabric)));
     NETT_TRY(shell->add_commands(replication::replication_commands(replication.get(), *store)));

@@ -106,6 +106,7 @@ def test_a_question_mark_lists_commands_arguments_and_live_names(terminal):
     assert re.search(r"^  m +", terminal.ask("show machine "), re.MULTILINE)
     assert "<0-49>" in terminal.ask("rollback ")
     assert "<cr>" in terminal.ask("show machines ")
+    assert re.search(r"^  agent\.started +", terminal.ask("terminal monitor "), re.MULTILINE)
     piped = terminal.ask("show machines | ")
     for word in ("begin", "count", "exclude", "include", "json", "section"):
         assert word in piped

@@ -1,6 +1,7 @@
 #include "agent/core/host/agent_commands.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include <fmt/format.h>
 #include <boost/asio/redirect_error.hpp>
@@ -117,6 +118,12 @@ Awaitable<Result<Output>> monitor(LoopEventBus& events, CommandCall call) {
 
 }  // namespace
 
+std::vector<std::string> event_types(const LoopEventBus& events) {
+    std::set<std::string> types;
+    for (const auto& event : events.history()) types.insert(event.type);
+    return {types.begin(), types.end()};
+}
+
 std::vector<OpCommand> agent_commands(const AgentCommandContext& context) {
     const auto make = [&](const char* pattern, const char* help, Output (*show)(const AgentCommandContext&)) {
         return OpCommand{
@@ -144,7 +151,7 @@ std::vector<OpCommand> agent_commands(const AgentCommandContext& context) {
              {{"terminal", "What this session prints"}},
              Role::kViewer,
              watch},
-            {"terminal monitor {type:word}",
+            {"terminal monitor {type:word:@event-types}",
              "Print one family of events as they happen",
              {{"terminal", "What this session prints"}, {"type", "How their type begins, such as machine or anycast."}},
              Role::kViewer,

@@ -22,5 +22,7 @@ struct AgentCommandContext {
 };
 
 std::vector<OpCommand> agent_commands(const AgentCommandContext& context);
+// Types of the last events: the completions "event-types".
+std::vector<std::string> event_types(const LoopEventBus& events);
 
 }  // namespace nett
