@@ -25,6 +25,7 @@ struct Options {
     std::string delivery = "embedded";
     std::vector<std::string> ports;
     std::string kernel_args;
+    std::string profile;
     std::string bmc;
     std::string state;
 };
@@ -41,7 +42,7 @@ Result<std::string> usable_uuid(std::string_view text) {
 Result<std::string> checked_port(std::string_view text) {
     const auto binding = parse_port_binding(text);
     if (!binding) return fail(binding.error());
-    return binding->port + "=" + binding->prefix.to_string();
+    return binding->port + (text.find('=') == text.npos ? "" : "=" + binding->prefix.to_string());
 }
 
 template <typename T>
@@ -65,13 +66,14 @@ Result<v1::PutMachineRequest> put_request(const Options& options, const Invocati
     machine.set_serial(options.serial);
     machine.set_artifact_set(options.artifact_set);
     machine.set_kernel_args(options.kernel_args);
+    machine.set_profile(options.profile);
     machine.set_delivery(to_proto(*parse_config_delivery(options.delivery)));
     machine.set_bmc(options.bmc);
     for (const std::string& text : options.ports) {
         const auto binding = parse_port_binding(text);
         v1::PortBinding& port = *machine.add_ports();
         port.set_port(binding->port);
-        port.set_prefix(binding->prefix.to_string());
+        if (binding->prefix.length() > 0) port.set_prefix(binding->prefix.to_string());
     }
     if (!options.config_file.empty()) {
         auto config = read_file(options.config_file, kMaxConfigBytes);
@@ -118,8 +120,8 @@ void add_identity_options(CLI::App& command, Options& options) {
     command.add_option("--serial", options.serial, "Serial number");
     command
         .add_option("--port", options.ports,
-                    "Serve the machine only behind this port: SWITCH/PORT=PREFIX, e.g. tor-a/swp1=2001:db8:b000::/64; "
-                    "repeatable")
+                    "Serve the machine only behind this port: SWITCH/PORT, e.g. tor-a/swp1, with the prefix that the "
+                    "switch advertises there, or SWITCH/PORT=PREFIX; repeatable")
         ->transform(canonical("PORT", checked_port))
         ->allow_extra_args(false);
     command.add_option("--bmc", options.bmc, "Name of its BMC");
@@ -131,6 +133,7 @@ void add_boot_options(CLI::App& command, Options& options) {
     command.add_option("--artifact-set", options.artifact_set, "The artifact set that it boots from the network")
         ->required();
     command.add_option("--kernel-args", options.kernel_args, "Kernel arguments after the set's own");
+    command.add_option("--profile", options.profile, "What machines of its sort have in common; see \"profile\"");
     command.add_option("--delivery", options.delivery, "How the config gets to Talos: embedded, token or url")
         ->default_val("embedded")
         ->transform(canonical(

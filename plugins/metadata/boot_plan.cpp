@@ -94,7 +94,9 @@ Result<bool> broke_loop(const Store& store, const FoundMachine& found, const Pro
     if (!*history || !is_boot_loop((*history)->value, found.machine, profile.boot_loop, ask.now)) return false;
     const auto& recent = (*history)->value.recent;
     if (!recent.empty() && ask.now - recent.back() < kSameBoot) {
-        plan.lasting = false;  // more of the boot that was counted, and soon no more
+        // More of the boot that was counted. Remembered as long as it is that one: a client that asks in a loop gets
+        // here, and must not become the dearest of all.
+        plan.lasting = ask.now + kKnownBootAge - recent.back() <= kSameBoot;
         return false;
     }
     plan.cause = cause_of(ask, fmt::format("boot loop: it has netbooted {} times within {} minutes",

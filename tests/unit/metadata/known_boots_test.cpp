@@ -75,10 +75,11 @@ TEST(KnownBoots, AQuestionIsWhoFromWhereToWhichAddressForWhat) {
 // Counting boots is a commit, so the recorder pauses until recorded().
 class KnownAnswers : public ServiceTest {
 protected:
-    KnownAnswers() { run(context_, with_result(recorder_.stop())); }
+    KnownAnswers() { pause(); }
+    void pause() { run(context_, with_result(recorder_.stop())); }
     void recorded() {
         EXPECT_TRUE(recorder_.start());
-        flush();
+        pause();
     }
     void remove_kernel() { std::filesystem::remove(directory_ + "/sha256/" + sha256_hex("kernel bytes")); }
 };
@@ -157,6 +158,31 @@ TEST_F(KnownAnswers, AskingInALoopIsOneBoot) {
     EXPECT_EQ(boots().boots, 40U);
     EXPECT_EQ(boots().recent.size(), 1U);
     EXPECT_EQ(boots().last_boot.time, clock_.system_now() - std::chrono::milliseconds(100));
+}
+
+// The boot that reaches the limit is served for kSameBoot, and remembered as every other; what is remembered ends with
+// it.
+TEST_F(KnownAnswers, TheLastBootBeforeAHoldIsRememberedUntilItIsOver) {
+    Profile profile;
+    profile.name = "hasty";
+    profile.boot_loop = {1, 30};
+    store.put(put_of(profile));
+    auto machine = node(MachineState::kMaintenance);
+    machine.profile = profile.name;
+    enrol(machine);
+    EXPECT_EQ(boot().status, 200U);
+    recorded();  // the limit is reached
+    const auto first = boot();
+    EXPECT_EQ(first.status, 200U);
+    EXPECT_EQ(boot().boot_id, first.boot_id) << "not decided on again";
+    recorded();
+    clock_.advance(kSameBoot - std::chrono::milliseconds(1));
+    const auto late = boot();
+    EXPECT_EQ(late.status, 200U);
+    EXPECT_NE(boot().boot_id, late.boot_id) << "it would outlast the boot";
+    clock_.advance(std::chrono::milliseconds(1));
+    EXPECT_EQ(boot().status, 404U);
+    EXPECT_FALSE(stored().hold.reason.empty());
 }
 
 }  // namespace
