@@ -128,6 +128,29 @@ Result<void> check_text(std::string_view text) {
     return {};
 }
 
+// A template as it is parsed once: that takes several times as long as to render it.
+struct Compiled {
+    std::vector<Tag> tags;
+    kainjow::mustache::mustache script;
+};
+// Profiles with templates of their own are few; four kinds each.
+constexpr std::size_t kMaxCompiled = 32;
+
+// Of this thread, because rendering changes a template's state; good until the next call.
+Result<Compiled*> compiled(std::string_view text) {
+    thread_local std::map<std::string, Compiled, std::less<>> known;
+    if (const auto found = known.find(text); found != known.end()) return &found->second;
+    auto tags = tags_of(text);
+    if (!tags) return fail(std::move(tags.error()));
+    Compiled made{std::move(*tags), kainjow::mustache::mustache{std::string(text)}};
+    if (!made.script.is_valid()) {
+        return fail(Code::kInvalidArgument, "the template: {}", made.script.error_message());
+    }
+    made.script.set_custom_escape([](const std::string& value) { return value; });
+    if (known.size() >= kMaxCompiled) known.clear();
+    return &known.emplace(text, std::move(made)).first->second;
+}
+
 bool fits(std::string_view value, Shape shape) {
     if (shape != Shape::kWords) return is_boot_word(value);
     const auto words = split(value, ' ');
@@ -191,11 +214,12 @@ Result<void> check_boot_template(std::string_view kind, std::string_view text) {
 }
 
 Result<std::string> render_boot_template(std::string_view text, const BootTemplateValues& values) {
-    auto tags = tags_of(text);
-    if (!tags) return fail(std::move(tags.error()));
+    auto parsed = compiled(text);
+    if (!parsed) return fail(std::move(parsed.error()));
+    auto& script = (*parsed)->script;
     using kainjow::mustache::data;
     data known;
-    for (const auto& tag : *tags) {
+    for (const auto& tag : (*parsed)->tags) {
         if (tag.shape == Shape::kFlag) {
             if (values.flags.contains(tag.name)) known.set(tag.name, data(data::type::bool_true));
             continue;
@@ -210,8 +234,6 @@ Result<std::string> render_boot_template(std::string_view text, const BootTempla
         }
         known.set(tag.name, value->second);
     }
-    kainjow::mustache::mustache script{std::string(text)};
-    script.set_custom_escape([](const std::string& value) { return value; });
     auto out = script.render(known);
     if (!script.is_valid()) return fail(Code::kInvalidArgument, "the template: {}", script.error_message());
     return out;
