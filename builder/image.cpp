@@ -1,5 +1,6 @@
 #include "builder/image.hpp"
 
+#include "agent/sdk/media.hpp"
 #include "agent/sdk/model.hpp"
 #include "agent/sdk/strings.hpp"
 #include "builder/boot_script.hpp"
@@ -76,6 +77,14 @@ Result<Contents> make_contents(const ImageRequest& request, const ImageInputs& i
     return contents;
 }
 
+// The media listener serves an image to BMCs only with the digest that stands beside it.
+Result<void> write_digest(const ImageOutput& image) {
+    if (!image.path.ends_with(".iso")) return {};
+    const auto name = image.path.substr(image.path.rfind('/') + 1);
+    return write_files(
+        {{image.path + std::string(kMediaDigestSuffix), fmt::format("{}  {}\n", image.sha256, name), kPrivateMode}});
+}
+
 // Files that are finished but not yet under their final names.
 class Outputs {
 public:
@@ -95,6 +104,7 @@ public:
             result.push_back({staged.path, bytes->size(), sha256_hex(*bytes)});
         }
         for (const Staged& staged : staged_) NETT_TRY(publish_file(staged.folder.at("image"), staged.path));
+        for (const ImageOutput& output : result) NETT_TRY(write_digest(output));
         return result;
     }
 

@@ -18,6 +18,8 @@ constexpr std::size_t kTokenBytes = 16;         // 128 bits cannot be guessed ov
 constexpr std::size_t kMaxMediaName = 64;       // BMCs keep URLs in small buffers
 constexpr std::string_view kMediaPath = "/m/";  // short for the same reason
 constexpr std::string_view kSuffix = ".iso";
+constexpr std::size_t kMaxDigestFile = 512;  // one line: digest, two spaces, a file's name
+constexpr std::size_t kDigestSize = 64;
 
 bool is_hex(std::string_view text) {
     return std::all_of(text.begin(), text.end(),
@@ -45,6 +47,18 @@ Result<void> check_origin(std::string_view origin) {
                 "\"{}\" is no origin of a media listener; write e.g. https://[2001:db8::1]:8443", origin);
 }
 
+// What sha256sum wrote beside the image; empty: nothing.
+Result<std::string> recorded_digest(const std::string& image) {
+    const auto path = image + std::string(kMediaDigestSuffix);
+    auto text = read_file(path, kMaxDigestFile);
+    if (!text && text.error().code == Code::kNotFound) return std::string();
+    if (!text) return fail(std::move(text.error()));
+    auto digest = to_lower(text->substr(0, kDigestSize));
+    const bool ends = text->size() == kDigestSize || text->find_first_of(" \n", kDigestSize) == kDigestSize;
+    if (digest.size() == kDigestSize && is_hex(digest) && ends) return digest;
+    return fail(Code::kInvalidArgument, "{} is no line of sha256sum; write it again, or remove it", path);
+}
+
 }  // namespace
 
 bool is_media_name(std::string_view name) {
@@ -69,6 +83,11 @@ Result<MediaIssue> issue_media(std::string_view origin, MediaGrant grant) {
                     "\"{}\" cannot be served to a BMC: give an absolute path whose last part has letters, digits and "
                     "._- only, at most {} of them, and ends in .iso",
                     grant.file, kMaxMediaName);
+    }
+    if (grant.sha256.empty()) {
+        auto recorded = recorded_digest(grant.file);
+        if (!recorded) return fail(std::move(recorded.error()));
+        grant.sha256 = std::move(*recorded);
     }
     std::array<unsigned char, kTokenBytes> random{};
     if (RAND_bytes(random.data(), static_cast<int>(random.size())) != 1) {

@@ -14,6 +14,9 @@
 
 namespace nett {
 
+// Beside an image: its digest, as sha256sum and `talos-fabric-builder image` write it.
+inline constexpr std::string_view kMediaDigestSuffix = ".sha256";
+
 // A grant and the URL that it is for. The URL carries the token: seal it, and never log it.
 struct MediaIssue {
     MediaGrant grant;
@@ -22,9 +25,10 @@ struct MediaIssue {
 
 // Makes a token (128 random bits of OpenSSL's RAND) and completes `grant`, whose other members the caller has set:
 // `file` is an absolute path in the listener's media directory. `origin` is the listener's,
-// "https://[2001:db8::1]:8443". The caller stores the grant (put_of) before it hands out the URL. kInvalidArgument: no
-// such origin, or a file whose name is not plain (letters, digits, "._-") or does not end in ".iso". kInternal: no
-// random bytes.
+// "https://[2001:db8::1]:8443". Without a digest the grant gets the one that stands beside the image, "<file>.sha256";
+// when there is none either, the first fetch decides what the image has to stay. The caller stores the grant (put_of)
+// before it hands out the URL. kInvalidArgument: no such origin, a file whose name is not plain (letters, digits,
+// "._-") or does not end in ".iso", or a digest's file without a digest. kInternal: no random bytes.
 Result<MediaIssue> issue_media(std::string_view origin, MediaGrant grant);
 
 // The record key of a token: its SHA-256. kInvalidArgument for what is no token.

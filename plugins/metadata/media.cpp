@@ -104,7 +104,10 @@ Awaitable<Result<Response>> MediaService::image(MediaGrant grant) {
     auto sha256 = co_await digest(grant.file, *file);
     if (!sha256) co_return fail(std::move(sha256.error()));
     if (!grant.sha256.empty() && *sha256 != grant.sha256) {
-        co_return fail(Code::kDataLoss, "{} has changed since the job was made; make the job again", grant.file);
+        co_return fail(Code::kDataLoss,
+                       "{} does not have the digest that it had when the job was made, or that stands in {}{}; put the "
+                       "right image there and make the job again",
+                       grant.file, grant.file, kMediaDigestSuffix);
     }
     if (grant.sha256.empty()) {
         std::string seen = *sha256;

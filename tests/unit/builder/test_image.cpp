@@ -98,7 +98,8 @@ TEST_F(Image, OutputsAreReadableByTheirOwnerAlone) {
     ASSERT_TRUE(report) << report.error().to_string();
     ASSERT_EQ(report->outputs.size(), 4u);
     for (const ImageOutput& output : report->outputs) EXPECT_EQ(mode_of(output.path), 0600u) << output.path;
-    EXPECT_EQ(entries_of(out.path()), 3u) << "work folders are left";
+    EXPECT_EQ(entries_of(out.path()), 4u) << "work folders are left";
+    EXPECT_EQ(get_file(wanted.iso + ".sha256"), sha256_hex(get_file(wanted.iso)) + "  tenant.iso\n");
     EXPECT_EQ(entries_of(wanted.efi_folder), 2u);
 }
 

@@ -151,6 +151,18 @@ TEST_F(MediaTest, AnImageThatChangedSinceTheJobWasMadeIsNotServed) {
     expect_refused(get(target_));
 }
 
+TEST_F(MediaTest, ADamagedImageIsNotServedEvenAtItsFirstFetch) {
+    std::ofstream(path() + ".sha256") << sha256_hex("image bytes") << "  tenant-a.iso\n";
+    auto plain = grant();
+    plain.sha256.clear();
+    issue(plain);
+    write_image("imagE bytes");
+    expect_refused(get(target_));
+    EXPECT_TRUE(events_.has("media.error"));
+    write_image("image bytes");
+    EXPECT_EQ(get(target_).status, 200U);
+}
+
 TEST_F(MediaTest, AJobWithoutADigestIsHeldToItsFirstFetch) {
     auto any = grant();
     any.sha256.clear();

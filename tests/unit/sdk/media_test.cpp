@@ -1,5 +1,8 @@
 #include "agent/sdk/media.hpp"
 
+#include <filesystem>
+#include <fstream>
+
 #include <gtest/gtest.h>
 
 #include "agent/sdk/strings.hpp"
@@ -48,6 +51,26 @@ TEST(Media, RefusesFilesThatABmcMayNotTake) {
     }
     EXPECT_FALSE(issue_media(kOrigin, grant_for("/m/" + std::string(61, 'a') + ".iso")));
     EXPECT_TRUE(issue_media(kOrigin, grant_for("/m/" + std::string(60, 'a') + ".iso")));
+}
+
+TEST(Media, AGrantHasTheDigestThatStandsBesideTheImage) {
+    const auto image = testing::TempDir() + "media-digest.iso";
+    const std::string digest = sha256_hex("image");
+    const auto issued = [&](const std::string& text) {
+        std::ofstream(image + ".sha256") << text;
+        auto issue = issue_media(kOrigin, grant_for(image));
+        return issue ? issue->grant.sha256 : issue.error().message;
+    };
+    EXPECT_EQ(issued(digest + "  media-digest.iso\n"), digest);
+    EXPECT_EQ(issued(digest), digest);
+    for (const auto& wrong : {std::string(), digest.substr(1), digest + "0", "z" + digest.substr(1) + "  x\n"}) {
+        EXPECT_NE(issued(wrong).find("is no line of sha256sum"), std::string::npos) << wrong;
+    }
+    std::filesystem::remove(image + ".sha256");
+    EXPECT_EQ(issue_media(kOrigin, grant_for(image))->grant.sha256, "") << "its first fetch decides";
+    auto given = grant_for(image);
+    given.sha256 = "given";
+    EXPECT_EQ(issue_media(kOrigin, given)->grant.sha256, "given");
 }
 
 TEST(Media, RefusesOriginsWithMoreThanSchemeAndAuthority) {
