@@ -71,10 +71,12 @@ Result<PortBinding> parse_port_binding(std::string_view text) {
     const std::size_t equals = text.find('=');
     const std::string_view port = text.substr(0, equals);
     const std::size_t slash = port.find('/');
-    if (equals == std::string_view::npos || slash == std::string_view::npos || slash == 0 || slash + 1 == port.size()) {
+    if (slash == std::string_view::npos || slash == 0 || slash + 1 == port.size()) {
         return fail(Code::kInvalidArgument,
-                    "\"{}\": expected SWITCH/PORT=PREFIX, such as tor-a/swp1=2001:db8:b000:1::/64", text);
+                    "\"{}\": expected SWITCH/PORT or SWITCH/PORT=PREFIX, such as tor-a/swp1=2001:db8:b000:1::/64",
+                    text);
     }
+    if (equals == std::string_view::npos) return PortBinding{std::string(port), {}};
     auto prefix = Prefix6::parse(text.substr(equals + 1));
     if (!prefix) return fail(std::move(prefix.error()));
     if (prefix->length() != kPortPrefixLength) {

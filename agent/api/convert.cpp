@@ -108,7 +108,7 @@ v1::Machine to_proto(const MachineView& view) {
     for (const auto& port : value.ports) {
         auto* added = out.add_ports();
         added->set_port(port.port);
-        added->set_prefix(port.prefix.to_string());
+        if (port.prefix.length() > 0) added->set_prefix(port.prefix.to_string());
     }
     out.set_bmc(value.bmc);
     out.set_boots(view.boots.boots);
@@ -136,9 +136,11 @@ Result<Machine> from_proto(const v1::Machine& message) {
     if (!delivery) return fail(std::move(delivery.error()));
     out.delivery = *delivery;
     for (const auto& port : message.ports()) {
+        out.ports.push_back({port.port(), {}});
+        if (port.prefix().empty()) continue;  // the one that the switch advertises
         auto prefix = Prefix6::parse(port.prefix());
         if (!prefix) return fail(std::move(prefix.error()).in(fmt::format("port \"{}\"", port.port())));
-        out.ports.push_back({port.port(), *prefix});
+        out.ports.back().prefix = *prefix;
     }
     out.bmc = message.bmc();
     out.profile = message.profile();

@@ -22,6 +22,14 @@ Result<FabricReport> from_proto(const v1::FabricReport& message) {
         if (!prefix) return fail(std::move(prefix.error()));
         report.prefixes.push_back(std::move(*prefix));
     }
+    if (static_cast<std::size_t>(message.ports_size()) > kMaxPortsPerSwitch) {
+        return fail(Code::kInvalidArgument, "a switch reports at most {} ports", kMaxPortsPerSwitch);
+    }
+    for (const auto& item : message.ports()) {
+        auto prefix = Prefix6::parse(item.prefix());
+        if (!prefix) return fail(std::move(prefix.error()).in("port " + item.port()));
+        report.ports.push_back({item.port(), *prefix});
+    }
     return report;
 }
 

@@ -26,6 +26,11 @@ v1::FabricReport to_proto(const FabricReport& report) {
         added->set_port(prefix.port);
         added->set_next_hop(prefix.next_hop.to_string());
     }
+    for (const auto& port : report.ports) {
+        auto* added = out.add_ports();
+        added->set_port(port.port);
+        added->set_prefix(port.prefix.to_string());
+    }
     return out;
 }
 

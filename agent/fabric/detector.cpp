@@ -62,8 +62,13 @@ void FabricDetector::follow_ports() {
         return;
     }
     std::set<std::string> names;
-    for (const auto& port : *ports) names.insert(port.interface);
+    std::vector<ReportedPort> reported;
+    for (const auto& port : *ports) {
+        names.insert(port.interface);
+        if (reported.size() < kMaxPortsPerSwitch) reported.push_back({d_.hostname + "/" + port.interface, port.prefix});
+    }
     d_.routes.watch(std::move(names));
+    if (std::exchange(ports_, std::move(reported)) != ports_ && settled_) tell();
 }
 
 void FabricDetector::on_routes(const std::vector<PortRoute>& routes) {
@@ -76,15 +81,17 @@ void FabricDetector::update(bool changed) {
     const auto now = d_.clock.steady_now();
     const bool settles_now = !settled_ && settles_ && now >= *settles_;
     settled_ |= settles_now;
-    if (settles_now || (settled_ && changed)) {
-        std::vector<PortPrefix> prefixes;
-        for (const auto& route : tracker_.stable()) {
-            if (prefixes.size() >= kMaxPrefixesPerSwitch) break;
-            prefixes.push_back({d_.hostname + "/" + route.interface, route.prefix, route.next_hop});
-        }
-        on_change_(std::move(prefixes));
-    }
+    if (settles_now || (settled_ && changed)) tell();
     arm();
+}
+
+void FabricDetector::tell() {
+    std::vector<PortPrefix> prefixes;
+    for (const auto& route : tracker_.stable()) {
+        if (prefixes.size() >= kMaxPrefixesPerSwitch) break;
+        prefixes.push_back({d_.hostname + "/" + route.interface, route.prefix, route.next_hop});
+    }
+    on_change_(std::move(prefixes), ports_);
 }
 
 void FabricDetector::arm() {

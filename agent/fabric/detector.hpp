@@ -32,10 +32,10 @@ struct DetectorDependencies {
 // The ports are those that `ra` serves (its records in the store), so there is nothing to configure. Loop thread only.
 class FabricDetector {
 public:
-    using Handler = std::function<void(std::vector<PortPrefix>)>;
+    using Handler = std::function<void(std::vector<PortPrefix>, std::vector<ReportedPort>)>;
 
-    // `on_change` gets the whole set: the first time when what is there after the start has been there for the stable
-    // time (before, an empty set would mean nothing), then whenever it has changed.
+    // `on_change` gets the whole set and the ports: the first time when what is there after the start has been there
+    // for the stable time (before, an empty set would mean nothing), then whenever it has changed.
     FabricDetector(DetectorDependencies dependencies, std::chrono::seconds stable_time, Handler on_change);
 
     void start();
@@ -47,10 +47,12 @@ private:
     void follow_ports_soon();
     void on_routes(const std::vector<PortRoute>& routes);
     void update(bool changed);
+    void tell();
     void arm();
 
     DetectorDependencies d_;
     PrefixTracker tracker_;
+    std::vector<ReportedPort> ports_;
     std::chrono::seconds stable_time_;
     Handler on_change_;
     asio::steady_timer timer_;

@@ -19,23 +19,20 @@ std::string random_run() {
     return fmt::format("{:08x}{:08x}", random(), random());
 }
 
-// "tor-a" of "tor-a.fabric.example".
-std::string_view switch_of(std::string_view common_name) {
-    return common_name.substr(0, common_name.find('.'));
-}
-
 Result<void> check_report(const std::string& origin, const FabricReport& report) {
     if (report.prefixes.size() > kMaxPrefixesPerSwitch) {
         return fail(Code::kInvalidArgument, "a switch reports at most {} prefixes", kMaxPrefixesPerSwitch);
     }
     const auto own = fmt::format("{}/", switch_of(origin));
-    for (const auto& prefix : report.prefixes) {
-        if (prefix.port.starts_with(own) && prefix.port.size() > own.size()) continue;
+    const auto check_owner = [&](const std::string& port) -> Result<void> {
+        if (port.starts_with(own) && port.size() > own.size()) return {};
         return fail(Code::kPermissionDenied,
-                    "{} cannot report port {}; its hostname has to be {}, as in its certificate", origin, prefix.port,
+                    "{} cannot report port {}; its hostname has to be {}, as in its certificate", origin, port,
                     switch_of(origin));
-    }
-    return {};
+    };
+    for (const auto& prefix : report.prefixes) NETT_TRY(check_owner(prefix.port));
+    for (const auto& port : report.ports) NETT_TRY(check_owner(port.port));
+    return check_ports(report.ports);
 }
 
 }  // namespace
@@ -43,17 +40,21 @@ Result<void> check_report(const std::string& origin, const FabricReport& report)
 Fabric::Fabric(FabricDependencies dependencies)
     : d_(std::move(dependencies)),
       view_(d_.events, d_.health, d_.detector.clock),
+      reported_({d_.detector.loop, d_.detector.store, d_.health, view_, d_.detector.clock}),
       machines_(d_.events, d_.detector.store, view_),
       detector_(d_.detector, settings_.stable_time,
-                [this](std::vector<PortPrefix> prefixes) { on_own(std::move(prefixes)); }),
+                [this](std::vector<PortPrefix> prefixes, std::vector<ReportedPort> ports) {
+                    on_own(std::move(prefixes), std::move(ports));
+                }),
       run_(random_run()),
       silence_(d_.detector.loop) {}
 
-void Fabric::on_own(std::vector<PortPrefix> prefixes) {
+void Fabric::on_own(std::vector<PortPrefix> prefixes, std::vector<ReportedPort> ports) {
     view_.replace(d_.detector.hostname, prefixes, true);
     ++generation_;
-    for (const auto& [endpoint, reporter] : reporters_) reporter->set(generation_, prefixes);
+    for (const auto& [endpoint, reporter] : reporters_) reporter->set(generation_, prefixes, ports);
     own_ = std::move(prefixes);
+    own_reported_ = std::move(ports);
 }
 
 Awaitable<void> Fabric::drop_reporters(const FabricSettings& next) {
@@ -88,7 +89,7 @@ Awaitable<void> Fabric::apply(FabricSettings next) {
         if (reporter) continue;
         reporter = std::make_shared<FabricReporter>(d_.detector.loop, d_.detector.clock, d_.health, upstream.endpoint,
                                                     run_, d_.make_uplink(upstream));
-        if (own_) reporter->set(generation_, *own_);
+        if (own_) reporter->set(generation_, *own_, own_reported_);
         reporter->start();
     }
     if (std::exchange(started_, true)) co_return;
@@ -113,6 +114,8 @@ Awaitable<void> Fabric::stop() {
     FabricSettings nobody;
     auto dropped = drop_reporters(nobody);
     co_await std::move(dropped);
+    auto ended = reported_.stop();
+    co_await std::move(ended);
 }
 
 Result<bool> Fabric::receive(const std::string& origin, FabricReport report) {
@@ -121,10 +124,12 @@ Result<bool> Fabric::receive(const std::string& origin, FabricReport report) {
     if (report.full) {
         heard = {report.run, report.generation};
         view_.replace(origin, std::move(report.prefixes));
+        reported_.replace(std::string(switch_of(origin)), std::move(report.ports));
         return false;
     }
     if (heard.run != report.run || heard.generation != report.generation) return true;
     view_.heard(origin);
+    reported_.retry();
     return false;
 }
 
@@ -159,7 +164,9 @@ Result<std::vector<PortRow>> Fabric::ports() const {
     if (!own) return fail(own.error());
     const auto machines = known_machines(d_.detector.store);
     if (!machines) return fail(machines.error());
-    return port_table(*own, *machines, view_.origins());
+    const auto reported = read_reported_ports(d_.detector.store);
+    if (!reported) return fail(reported.error());
+    return port_table(*own, *machines, view_.origins(), *reported);
 }
 
 }  // namespace nett

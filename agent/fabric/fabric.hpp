@@ -11,6 +11,7 @@
 
 #include "agent/fabric/detector.hpp"
 #include "agent/fabric/machines.hpp"
+#include "agent/fabric/reported_ports.hpp"
 #include "agent/fabric/reporter.hpp"
 #include "agent/fabric/view.hpp"
 
@@ -62,18 +63,20 @@ private:
         std::uint64_t generation = 0;
     };
 
-    void on_own(std::vector<PortPrefix> prefixes);
+    void on_own(std::vector<PortPrefix> prefixes, std::vector<ReportedPort> ports);
     Awaitable<void> watch_silence();
     Awaitable<void> drop_reporters(const FabricSettings& next);
 
     FabricDependencies d_;
     FabricSettings settings_;
     FabricView view_;
+    ReportedPorts reported_;
     MachineConditions machines_;
     FabricDetector detector_;
     std::map<std::string, std::shared_ptr<FabricReporter>> reporters_;  // by endpoint
     std::map<std::string, Heard> heard_;                                // by origin
     std::optional<std::vector<PortPrefix>> own_;
+    std::vector<ReportedPort> own_reported_;
     std::uint64_t generation_ = 0;
     std::string run_;
     asio::steady_timer silence_;

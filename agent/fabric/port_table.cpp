@@ -27,6 +27,11 @@ public:
         row.neighbours = own.neighbours;
     }
 
+    void add_reported(const ReportedPort& reported) {
+        auto& row = row_of(reported.port);
+        if (row.prefix.empty()) row.prefix = reported.prefix.to_string();
+    }
+
     void add_origin(const FabricOrigin& origin) {
         for (const auto& [prefix, since] : origin.prefixes) {
             auto& row = row_of(prefix.port);
@@ -43,7 +48,7 @@ public:
         for (const auto& machine : machines) {
             for (const auto& binding : machine.bindings) {
                 auto& row = row_of(binding.port);
-                if (row.prefix.empty()) row.prefix = binding.prefix.to_string();
+                if (row.prefix.empty() && binding.prefix.length() > 0) row.prefix = binding.prefix.to_string();
                 place(row, machine.name, "binding");
             }
         }
@@ -103,9 +108,11 @@ private:
 }  // namespace
 
 std::vector<PortRow> port_table(const std::vector<OwnPort>& own, const std::vector<KnownMachine>& machines,
-                                const std::map<std::string, FabricOrigin>& origins) {
+                                const std::map<std::string, FabricOrigin>& origins,
+                                const std::vector<ReportedPort>& reported) {
     Table table;
     for (const auto& port : own) table.add_own(port);
+    for (const auto& port : reported) table.add_reported(port);
     for (const auto& [name, origin] : origins) table.add_origin(origin);
     table.add_bindings(machines);
     table.place_all(machines);

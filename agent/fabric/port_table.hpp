@@ -25,7 +25,7 @@ struct KnownMachine {
     std::vector<std::string> macs;
     struct Binding {
         std::string port;
-        Prefix6 prefix;
+        Prefix6 prefix;  // length 0: the port's own
     };
     std::vector<Binding> bindings;
     std::string production;   // prefix text, or empty
@@ -46,8 +46,9 @@ struct PortRow {
     std::string origin;  // who reported that
 };
 
-// In natural order of the ports.
+// In natural order of the ports. `reported` are those of other switches.
 std::vector<PortRow> port_table(const std::vector<OwnPort>& own, const std::vector<KnownMachine>& machines,
-                                const std::map<std::string, FabricOrigin>& origins);
+                                const std::map<std::string, FabricOrigin>& origins,
+                                const std::vector<ReportedPort>& reported = {});
 
 }  // namespace nett

@@ -33,9 +33,10 @@ FabricReporter::FabricReporter(asio::any_io_executor loop, const Clock& clock, H
     ended_.expires_at(SteadyTime::max());
 }
 
-void FabricReporter::set(std::uint64_t generation, std::vector<PortPrefix> prefixes) {
+void FabricReporter::set(std::uint64_t generation, std::vector<PortPrefix> prefixes, std::vector<ReportedPort> ports) {
     generation_ = generation;
     prefixes_ = std::move(prefixes);
+    ports_ = std::move(ports);
     // A backoff goes on: routes that flap must not make this switch hammer an upstream that is away.
     if (status_.connected || !tried_) timer_.cancel();
 }
@@ -67,7 +68,10 @@ Awaitable<void> FabricReporter::pause(std::chrono::milliseconds time) {
 Awaitable<Result<void>> FabricReporter::send() {
     for (bool full = known_ != generation_;; full = true) {
         FabricReport report{run_, generation_, full, {}};
-        if (full) report.prefixes = *prefixes_;
+        if (full) {
+            report.prefixes = *prefixes_;
+            report.ports = ports_;
+        }
         auto sent = uplink_->report(std::move(report));
         const auto generation = generation_;
         const auto wants_all = co_await std::move(sent);

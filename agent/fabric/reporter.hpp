@@ -20,7 +20,8 @@ struct FabricReport {
     std::string run;               // random, of this run of the agent
     std::uint64_t generation = 0;  // of the set, within the run
     bool full = false;
-    std::vector<PortPrefix> prefixes;  // when full
+    std::vector<PortPrefix> prefixes;      // when full
+    std::vector<ReportedPort> ports = {};  // when full
 };
 
 // The way to an upstream. Loop thread only.
@@ -48,7 +49,7 @@ public:
                    std::string run, std::unique_ptr<FabricUplink> uplink);
 
     // Nothing is reported before the first set().
-    void set(std::uint64_t generation, std::vector<PortPrefix> prefixes);
+    void set(std::uint64_t generation, std::vector<PortPrefix> prefixes, std::vector<ReportedPort> ports = {});
     // Reports until stop().
     void start();
     // Ends what is under way.
@@ -68,6 +69,7 @@ private:
     std::string run_;
     std::unique_ptr<FabricUplink> uplink_;
     std::optional<std::vector<PortPrefix>> prefixes_;
+    std::vector<ReportedPort> ports_;
     std::uint64_t generation_ = 0;
     std::optional<std::uint64_t> known_;  // the generation that the upstream has acknowledged
     Backoff backoff_;

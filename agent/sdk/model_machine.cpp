@@ -33,7 +33,11 @@ json::value to_json(const Machine& value) {
     out["config_sha256"] = value.config_sha256;
     out["config_size"] = value.config_size;
     json::array ports;
-    for (const auto& port : value.ports) ports.push_back({{"port", port.port}, {"prefix", port.prefix.to_string()}});
+    for (const auto& port : value.ports) {
+        json::object binding{{"port", port.port}};
+        if (port.prefix.length() > 0) binding["prefix"] = port.prefix.to_string();
+        ports.push_back(std::move(binding));
+    }
     out["ports"] = std::move(ports);
     out["bmc"] = value.bmc;
     out["production"] = {{"mode", to_string(value.production.mode)},

@@ -125,7 +125,7 @@ struct NodeEntry {
     std::string uuid;  // canonical, or empty
     std::vector<std::string> macs;
     std::string serial;
-    std::vector<std::pair<std::string, std::string>> ports;  // "tor-a/swp7", "2001:db8:b000:6::/64"
+    std::vector<std::pair<std::string, std::string>> ports;  // "tor-a/swp7", "2001:db8:b000:6::/64" or ""
     std::string role;                                        // controlplane, worker
     std::string profile;
     std::string artifact_set;

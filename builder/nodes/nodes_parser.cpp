@@ -263,7 +263,7 @@ void Parser::identity(MapReader& in, NodeEntry& entry) {
         problems_.add(in.line(), "how would the node be known? Give \"uuid\" or \"mac\"");
     for (const std::string& text : in.texts("port")) {
         if (const auto binding = value(in.line("port"), parse_port_binding(text)))
-            entry.ports.emplace_back(binding->port, binding->prefix.to_string());
+            entry.ports.emplace_back(binding->port, binding->prefix.length() > 0 ? binding->prefix.to_string() : "");
     }
 }
 

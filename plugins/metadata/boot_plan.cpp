@@ -32,7 +32,7 @@ void put_machine(const FoundMachine& found, BootPlan& plan) {
 }
 
 // What a template may say about the machine.
-std::map<std::string, std::string, std::less<>> facts_of(const Machine& machine, const Peer& peer) {
+std::map<std::string, std::string, std::less<>> facts_of(const Machine& machine, const BootAsk& ask) {
     std::map<std::string, std::string, std::less<>> facts{
         {"machine", machine.name},
         {"tenant", machine.tenant},
@@ -43,9 +43,7 @@ std::map<std::string, std::string, std::less<>> facts_of(const Machine& machine,
         {"state", std::string(to_string(machine.state))},
     };
     if (!machine.macs.empty()) facts["mac"] = machine.macs.front();
-    for (const auto& port : machine.ports) {
-        if (port.prefix.contains(peer.source)) facts["port"] = port.port;
-    }
+    if (const auto* binding = fitting_port(machine, ask.peer.source, ask.port)) facts["port"] = binding->port;
     return facts;
 }
 
@@ -178,7 +176,7 @@ Result<BootPlan> plan_boot(const Store& store, const Artifacts& artifacts, const
     input.kind = plan.kind;
     input.delivery = delivery_of(machine, *profile, ask.peer);
     input.fetch_timeout = ask.settings.fetch_timeout;
-    input.facts = facts_of(plan.after, ask.peer);
+    input.facts = facts_of(plan.after, ask);
     const auto text = profile->templates.find(std::string(to_string(plan.kind)));
     if (text != profile->templates.end()) input.text = text->second;
     if (serves_config(machine) && input.delivery == ConfigDelivery::kToken) {

@@ -53,6 +53,7 @@ struct BootAsk {
     std::string
         superseded_token;      // record key of the token of the machine's last script, revoked by this one; or empty
     std::string boot_id = {};  // of the request
+    std::string port = {};     // that its source is behind; empty: unknown
 };
 
 // Errors are reasons for the operator: the machine boots its disk and keeps its state. kUnavailable:

@@ -43,8 +43,10 @@ std::shared_ptr<const KnownBoot> KnownBoots::find(const std::string& question, c
 void KnownBoots::note(std::string question, const BootBasis& basis, KnownBoot boot, SteadyTime now) {
     auto known = std::make_shared<const KnownBoot>(std::move(boot));
     const std::lock_guard lock(mutex_);
-    if (basis.revision < basis_.revision) return;  // others have decided on newer records
+    // Others have decided on newer records; unless they were another cluster's, whose revisions went further.
+    if (basis.revision < basis_.revision && now - since_ < kKnownBootAge) return;
     if (basis_ != basis || entries_.size() >= kMaxKnownBoots) entries_.clear();
+    if (basis_.revision != basis.revision) since_ = now;
     basis_ = basis;
     entries_.insert_or_assign(std::move(question), Entry{std::move(known), now});
 }

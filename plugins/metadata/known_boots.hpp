@@ -13,16 +13,21 @@
 #include "agent/sdk/store.hpp"
 #include "plugins/metadata/artifact_table.hpp"
 #include "plugins/metadata/http.hpp"
+#include "plugins/metadata/port_table.hpp"
 #include "plugins/metadata/service_settings.hpp"
 
 namespace nett::metadata {
 
 // What a decision was made from, all of it: any commit, whatever of, is another basis. Taken before the first record is
 // read, so that what changes meanwhile makes the basis an old one.
+//
+// Where servers share their state the revision speaks of shared records only. Of this server's own ones a decision
+// depends on the ports of `ra` alone, and `ports` is what they come to.
 struct BootBasis {
-    Revision revision = 0;       // of the whole store
+    Revision revision = 0;       // of the store
     std::uint64_t verdicts = 0;  // Artifacts::verdicts()
     std::shared_ptr<const ArtifactTable> artifacts;
+    std::shared_ptr<const PortTable::Ports> ports;
     std::shared_ptr<const ServiceSettings> settings;
     friend bool operator==(const BootBasis&, const BootBasis&) = default;
 };
@@ -56,6 +61,7 @@ private:
 
     mutable std::mutex mutex_;
     BootBasis basis_;
+    SteadyTime since_{};  // of the basis' revision
     std::unordered_map<std::string, Entry> entries_;
 };
 

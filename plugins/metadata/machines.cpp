@@ -82,9 +82,16 @@ Result<std::optional<FoundMachine>> find_machine(const Store& store, const std::
     return find_by(store, tenant, kSerialIndex, asked.serial);
 }
 
-bool is_expected_source(const Machine& machine, const Address6& source) {
-    return machine.ports.empty() || std::any_of(machine.ports.begin(), machine.ports.end(),
-                                                [&](const auto& port) { return port.prefix.contains(source); });
+const PortBinding* fitting_port(const Machine& machine, const Address6& source, const std::string& port) {
+    for (const auto& binding : machine.ports) {
+        const bool is_open = binding.prefix.length() == 0;
+        if (is_open ? binding.port == port : binding.prefix.contains(source)) return &binding;
+    }
+    return nullptr;
+}
+
+bool is_expected_source(const Machine& machine, const Address6& source, const std::string& port) {
+    return machine.ports.empty() || fitting_port(machine, source, port) != nullptr;
 }
 
 }  // namespace nett::metadata

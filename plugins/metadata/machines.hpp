@@ -28,8 +28,10 @@ Result<std::optional<FoundMachine>> find_machine(const Store& store, const std::
 // The UUID with its first three fields byte-swapped (SMBIOS 3.x section 7.2.1). Takes a canonical one.
 std::string swapped_uuid(const std::string& canonical);
 
-// Whether requests from `source` may be about this machine: any source without port bindings, else one of their
-// prefixes.
-bool is_expected_source(const Machine& machine, const Address6& source);
+// The binding that a request from `source` fits: its prefix has the source, or, where it names none, `port` (which has
+// the source according to its switch; or empty) is its port. nullptr: none.
+const PortBinding* fitting_port(const Machine& machine, const Address6& source, const std::string& port);
+// Whether such requests may be about this machine: any without port bindings, else those that fit one.
+bool is_expected_source(const Machine& machine, const Address6& source, const std::string& port);
 
 }  // namespace nett::metadata

@@ -29,10 +29,11 @@ public:
     // "tor-a/swp7"; empty: no port is known to have the source's prefix.
     std::string find(const Address6& source) const;
     std::size_t size() const { return ports_.load()->size(); }
+    // What find() looks in now: another one when anything has changed.
+    using Ports = std::map<Prefix6, std::string>;
+    std::shared_ptr<const Ports> table() const { return ports_.load(); }
 
 private:
-    using Ports = std::map<Prefix6, std::string>;
-
     Result<void> rebuild(const Store& store);
 
     std::string hostname_;

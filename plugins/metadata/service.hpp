@@ -79,6 +79,7 @@ private:
                          const std::string& boot_id);
     // The port that is configured for the source's prefix, else the one that switches know; or nothing.
     std::string port_of(const Address6& source) const;
+    bool is_expected(const Machine& machine, const Address6& source) const;
 
     Response config(const ConfigRoute& route, const Request& request, const Peer& peer, const std::string& tenant,
                     const std::string& boot_id);

@@ -58,7 +58,7 @@ Result<std::string> Service::flat_set(const ArtifactRoute& route, const Peer& pe
     if (!route.asked.empty()) {
         auto found = find_machine(host_.store, tenant, route.asked);
         if (!found) return fail(std::move(found.error()));
-        if (!*found || !is_expected_source((*found)->machine, peer.source)) {
+        if (!*found || !is_expected((*found)->machine, peer.source)) {
             return fail(Code::kNotFound, "no such machine");
         }
         const auto& machine = (*found)->machine;

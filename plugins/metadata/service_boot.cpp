@@ -73,7 +73,7 @@ Error unstored(const Store& store, Error error) {
 }  // namespace
 
 BootBasis Service::basis() const {
-    return {host_.store.revision(), artifacts_.verdicts(), artifacts_.table(), settings_.load()};
+    return {host_.store.revision(), artifacts_.verdicts(), artifacts_.table(), ports_.table(), settings_.load()};
 }
 
 std::optional<Response> Service::known_answer(const Request& request, const Peer& peer, Conversation& conversation) {
@@ -109,7 +109,7 @@ Awaitable<Response> Service::boot(BootRoute route, Request request, const Peer& 
     if (!found) co_return failure(found.error(), "looking up a machine", Outcome::kError);
     if (!*found) co_return not_found(Outcome::kUnknownMachine);
     FoundMachine& machine = **found;
-    if (!is_expected_source(machine.machine, peer.source)) {
+    if (!is_expected(machine.machine, peer.source)) {
         const Error error{Code::kPermissionDenied, "asked from behind another port than it is bound to", {}};
         co_return refuse_boot(machine, peer, method, error, conversation.boot_id);
     }
@@ -167,8 +167,9 @@ Awaitable<Result<BootPlan>> Service::decide(FoundMachine& found, Method method, 
         auto token = new_token();
         if (!token) co_return fail(std::move(token.error()));
         const auto superseded = last_tokens_.get(found.key, host_.clock.steady_now());
-        const BootAsk ask{peer,   *settings, host_.clock.system_now(), std::move(*token), superseded.value_or(""),
-                          boot_id};
+        const BootAsk ask{
+            peer,    *settings,           host_.clock.system_now(), std::move(*token), superseded.value_or(""),
+            boot_id, port_of(peer.source)};
         auto plan = plan_boot(host_.store, artifacts_, found, ask);
         if (!plan && plan.error().code == Code::kUnavailable && !std::exchange(prepared, true)) {
             auto done = co_await prepare(found.machine);
@@ -271,6 +272,10 @@ std::string Service::port_of(const Address6& source) const {
         if (one.prefix.contains(source)) return one.port;
     }
     return ports_.find(source);
+}
+
+bool Service::is_expected(const Machine& machine, const Address6& source) const {
+    return is_expected_source(machine, source, machine.ports.empty() ? "" : port_of(source));
 }
 
 }  // namespace nett::metadata

@@ -43,7 +43,7 @@ Response Service::config(const ConfigRoute& route, const Request& request, const
     auto profile = effective_profile(host_.store, machine);
     if (!profile) return failure(profile.error(), "reading the profile of " + machine.name, Outcome::kRefused);
     const auto delivery = delivery_of(machine, *profile, peer);
-    if (!serves_config(machine) || !is_expected_source(machine, peer.source) || !hands_out(delivery, route.part) ||
+    if (!serves_config(machine) || !is_expected(machine, peer.source) || !hands_out(delivery, route.part) ||
         machine.config_sha256.empty()) {
         return not_found(Outcome::kRefused);
     }
@@ -163,7 +163,7 @@ Awaitable<Result<std::optional<Service::Redeemed>>> Service::redeem(ConfigRoute 
         auto profile = effective_profile(host_.store, of);
         if (!profile) co_return fail(std::move(profile.error()));
         const bool due = serves_config(of) && delivery_of(of, *profile, peer) == ConfigDelivery::kToken &&
-                         of.config_sha256 == known.config_sha256 && is_expected_source(of, peer.source);
+                         of.config_sha256 == known.config_sha256 && is_expected(of, peer.source);
         const bool used = known.used != SystemTime{};
         const bool retried = used && known.used_source == source && now - known.used <= kBootTokenRetry;
         if (!due || !names(route.asked, of) || (used && !retried)) co_return std::nullopt;

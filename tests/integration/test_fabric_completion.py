@@ -200,6 +200,30 @@ def test_a_machine_behind_two_switches_is_there_while_one_link_carries_its_prefi
     wait.until("tor-a reports it again", lambda: PREFIX in reported(home, "tor-a") and PREFIX not in reported(home, "tor-b"), within=60)
 
 
+def test_a_machine_bound_to_a_port_is_served_only_behind_it_as_the_switches_report(fabric_world):
+    home, name, uuid = fabric_world.home, "bound", "aaaaaaaa-0000-4000-8000-00000000b0d1"
+    own = {tor: row_of(fabric_world.agents[tor], f"{tor}/swp2")["prefix"] for tor in TORS}
+
+    def known(tor):
+        return (row_of(home, f"{tor}/swp2") or {}).get("prefix") == own[tor]
+
+    def asked(server, nic):
+        return [fabric_world.servers[server].fetch(f"/v1/{what}/{uuid}", fabric_world.tenant, nic=nic).status for what in ("boot", "config")]
+
+    for tor in TORS:
+        wait.until(f"the metadata host knows the ports of {tor}", lambda tor=tor: known(tor), within=60)
+    story.register_machine(home, name, uuid, [], story.machine_config(name), "--port", "tor-a/swp2")
+    assert asked(3, "eth0") == [404, 404], "the next port of the same switch"
+    assert asked(2, "eth1") == [404, 404], "the same machine's other link, which it is not bound to"
+    assert asked(2, "eth0") == [200, 200]
+    home.kill()
+    home.start()
+    wait.until("it is served again", lambda: asked(2, "eth0") == [200, 200], within=30)
+    assert asked(3, "eth0") == [404, 404]
+    story.register_machine(home, name, uuid, [], story.machine_config(name), "--port", "tor-a/swp2", "--port", "tor-b/swp2")
+    assert asked(2, "eth1") == [200, 200]
+
+
 def test_a_short_flap_is_no_event_and_a_withdrawal_is_one(fabric_world, joined):
     before = latest(fabric_world.home)
     joined.announce(False)

@@ -67,7 +67,8 @@ Result<void> check_ports(const std::vector<PortBinding>& ports) {
             return fail(Code::kInvalidArgument,
                         "\"{}\" is not a port; write the switch and its interface, e.g. tor-a/swp7", binding.port);
         }
-        if (binding.prefix.length() != kPortPrefixLength) {
+        const bool is_open = binding.prefix == Prefix6();  // whichever the switch advertises at the port
+        if (!is_open && binding.prefix.length() != kPortPrefixLength) {
             return fail(Code::kInvalidArgument, "port {} has prefix {}; a port's prefix is a /{} (SLAAC)", binding.port,
                         binding.prefix.to_string(), kPortPrefixLength);
         }

@@ -18,8 +18,9 @@ TEST(Values, PortBindingIsSwitchPortAndPrefix) {
     ASSERT_TRUE(binding) << binding.error().to_string();
     EXPECT_EQ(binding->port, "tor-a/swp1");
     EXPECT_EQ(binding->prefix.to_string(), "2001:db8:b000:1::/64");
+    EXPECT_EQ(parse_port_binding("tor-a/swp1")->prefix.length(), 0U) << "the one that the switch advertises";
     for (const char* bad :
-         {"", "tor-a/swp1", "swp1=2001:db8::/64", "/swp1=2001:db8::/64", "tor-a/=2001:db8::/64",
+         {"", "tor-a", "tor-a/", "swp1=2001:db8::/64", "/swp1=2001:db8::/64", "tor-a/=2001:db8::/64",
           "tor-a/swp1=", "tor-a/swp1=2001:db8::/63", "tor-a/swp1=2001:db8::1/64", "tor-a/swp1=10.0.0.0/8"}) {
         EXPECT_FALSE(parse_port_binding(bad)) << bad;
     }

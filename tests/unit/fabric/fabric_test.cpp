@@ -57,8 +57,9 @@ protected:
         settle();
     }
     Result<bool> receive(const std::string& origin, std::uint64_t generation,
-                         std::optional<std::vector<PortPrefix>> set) {
-        FabricReport report{"run", generation, set.has_value(), set.value_or(std::vector<PortPrefix>())};
+                         std::optional<std::vector<PortPrefix>> set, std::vector<ReportedPort> ports = {}) {
+        FabricReport report{"run", generation, set.has_value(), set.value_or(std::vector<PortPrefix>()),
+                            std::move(ports)};
         auto result = fabric_.receive(origin, std::move(report));
         settle();
         return result;
@@ -77,6 +78,15 @@ protected:
         auto events = take();
         std::erase_if(events, [](const auto& text) { return text.starts_with("2001:"); });
         return events;
+    }
+    // "tor-b/swp1 2001:db8:b000::/64" of each record.
+    std::vector<std::string> recorded() const {
+        std::vector<std::string> out;
+        const auto ports = read_reported_ports(store_).value();
+        for (const auto& port : ports) {
+            out.push_back(port.port + " " + port.prefix.to_string());
+        }
+        return out;
     }
     std::vector<std::string> take() { return std::exchange(seen_, {}); }
 
@@ -140,6 +150,76 @@ TEST_F(FabricTest, ASwitchCannotSpeakForAnother) {
     }
     EXPECT_TRUE(take().empty());
     EXPECT_FALSE(fabric_.view().origins().contains("tor-b.example"));
+}
+
+ReportedPort port(const std::string& name, const std::string& prefix) {
+    return {name, Prefix6::parse(prefix).value()};
+}
+using Rows = std::vector<std::string>;
+
+TEST_F(FabricTest, ASwitchsPortsAreRecordedAsItReportsThem) {
+    const auto first = port("tor-b/swp1", "2001:db8:b000:1::/64");
+    receive("tor-b.example", 1, {{}}, {first, port("tor-b/swp2", "2001:db8:b000:2::/64")});
+    EXPECT_EQ(recorded(), (Rows{"tor-b/swp1 2001:db8:b000:1::/64", "tor-b/swp2 2001:db8:b000:2::/64"}));
+    const auto before = store_.revision();
+    receive("tor-b.example", 1, std::nullopt);
+    receive("tor-b.example", 1, {{}}, {first, port("tor-b/swp2", "2001:db8:b000:2::/64")});
+    EXPECT_EQ(store_.revision(), before) << "nothing is new";
+    receive("tor-b.example", 2, {{}}, {port("tor-b/swp1", "2001:db8:b000:9::/64")});
+    EXPECT_EQ(recorded(), Rows{"tor-b/swp1 2001:db8:b000:9::/64"});
+    receive("tor-c", 1, {{}}, {port("tor-c/swp1", "2001:db8:b000:1::/64")});
+    EXPECT_EQ(recorded().size(), 2U) << "one switch's report says nothing of another's";
+    EXPECT_EQ(fabric_.ports().value()[1].prefix, "2001:db8:b000:1::/64");
+    receive("tor-b.example", 3, {{}});
+    EXPECT_EQ(recorded(), Rows{"tor-c/swp1 2001:db8:b000:1::/64"});
+}
+
+TEST_F(FabricTest, PortsThatCannotBeRecordedAreTriedAgainWithTheNextWord) {
+    store_.commit_fault = Error{Code::kUnavailable, "no quorum", {}};
+    EXPECT_EQ(receive("tor-b", 1, {{}}, {port("tor-b/swp1", "2001:db8:b000:1::/64")}), false);
+    EXPECT_TRUE(recorded().empty());
+    store_.commit_fault.reset();
+    EXPECT_EQ(receive("tor-b", 1, std::nullopt), false);
+    EXPECT_EQ(recorded(), Rows{"tor-b/swp1 2001:db8:b000:1::/64"});
+}
+
+TEST_F(FabricTest, ALargeSwitchIsSeveralTransactions) {
+    std::vector<ReportedPort> ports;
+    const auto all = Prefix6::parse("2001:db8:b000::/48").value();
+    for (unsigned i = 0; i < 512; ++i) ports.push_back({fmt::format("tor-b/swp{}", i), all.subnet(i, 64)});
+    receive("tor-b", 1, {{}}, ports);
+    EXPECT_EQ(recorded().size(), 512U);
+    EXPECT_EQ(store_.revision(), 11U) << "50 at a time";
+}
+
+TEST_F(FabricTest, ASwitchCannotTakeThePrefixOfAnothersPort) {
+    receive("tor-b", 1, {{}}, {port("tor-b/swp1", "2001:db8:b000:1::/64")});
+    receive("tor-c", 1, {{}}, {port("tor-c/swp1", "2001:db8:b000:1::/64"), port("tor-c/swp2", "2001:db8:b000:2::/64")});
+    EXPECT_EQ(recorded(), (Rows{"tor-b/swp1 2001:db8:b000:1::/64", "tor-c/swp2 2001:db8:b000:2::/64"}));
+    ASSERT_EQ(health_.conditions().size(), 1U);
+    EXPECT_EQ(health_.conditions()[0].name, "ports of tor-c");
+    EXPECT_EQ(health_.conditions()[0].state, HealthState::kDegraded);
+    EXPECT_EQ(health_.conditions()[0].message, "tor-c/swp1 has the prefix 2001:db8:b000:1::/64 of tor-b/swp1");
+    // tor-b is away for good: tor-c has its cables now.
+    clock_.advance(kSilentAfter + seconds(1));
+    EXPECT_EQ(receive("tor-c", 1, std::nullopt), false);
+    EXPECT_EQ(recorded(), (Rows{"tor-c/swp1 2001:db8:b000:1::/64", "tor-c/swp2 2001:db8:b000:2::/64"}));
+    EXPECT_EQ(health_.conditions()[0].state, HealthState::kOk);
+}
+
+TEST_F(FabricTest, PortsOfAnotherSwitchOrOfNoShapeAreRefused) {
+    for (const auto& [bad, code] : std::vector<std::pair<ReportedPort, Code>>{
+             {port("tor-a/swp1", "2001:db8:b000:1::/64"), Code::kPermissionDenied},
+             {port("tor-b/", "2001:db8:b000:1::/64"), Code::kPermissionDenied},
+             {port("tor-b/swp1", "2001:db8:b000::/56"), Code::kInvalidArgument},
+             {port("tor-b/" + std::string(300, 'x'), "2001:db8:b000:1::/64"), Code::kInvalidArgument}}) {
+        const auto refused = receive("tor-b", 1, {{}}, {bad});
+        ASSERT_FALSE(refused) << bad.port;
+        EXPECT_EQ(refused.error().code, code);
+    }
+    EXPECT_FALSE(receive("tor-b", 1, {{}},
+                         {port("tor-b/swp1", "2001:db8:b000:1::/64"), port("tor-b/swp1", "2001:db8:b000:2::/64")}));
+    EXPECT_TRUE(recorded().empty());
 }
 
 TEST_F(FabricTest, AMachinesPrefixIsItsCondition) {

@@ -101,6 +101,10 @@ TEST_F(InventoryTest, RefusesWhatARegistrationMayNotBe) {
                  m.ports = {{"tor-a/swp7", Prefix6::parse("2001:db8::/56").value()}};
              }),
              "/64 (SLAAC)");
+    contains(refused([](Machine& m) {
+                 m.ports = {{"tor-a/swp7", Prefix6()}, {"tor-a/swp7", Prefix6()}};
+             }),
+             "is there twice");
     contains(refused([](Machine& m) { m.serial = std::string(300, 'x'); }), "at most 256 fit");
     EXPECT_FALSE(put(machine("node-1", kMac), std::string(kMaxConfigSize + 1, 'x')));
     EXPECT_TRUE(inventory_->machines().value().empty());

@@ -34,6 +34,9 @@ TEST(KnownBoots, HoldsForOneBasisAndOneSecond) {
     auto configured = basis;
     configured.settings = std::make_shared<const ServiceSettings>();
     EXPECT_FALSE(known.find("q", configured, kNow));
+    auto moved = basis;
+    moved.ports = std::make_shared<const PortTable::Ports>();
+    EXPECT_FALSE(known.find("q", moved, kNow)) << "a port has another prefix";
 }
 
 TEST(KnownBoots, WhatWasDecidedOnOlderRecordsComesTooLate) {
@@ -46,6 +49,19 @@ TEST(KnownBoots, WhatWasDecidedOnOlderRecordsComesTooLate) {
     known.note("q", older, script("old"), kNow);
     EXPECT_EQ(known.find("q", newer, kNow)->script, "new");
     EXPECT_FALSE(known.find("q", older, kNow));
+}
+
+// A server that joined another cluster, or whose etcd was restored: its revisions begin anew.
+TEST(KnownBoots, RevisionsThatWentBackAreRememberedSoonAgain) {
+    KnownBoots known;
+    BootBasis before;
+    before.revision = 8000;
+    known.note("q", before, script("before"), kNow);
+    BootBasis after;
+    after.revision = 7;
+    known.note("q", after, script("after"), kNow + kKnownBootAge);
+    ASSERT_TRUE(known.find("q", after, kNow + kKnownBootAge));
+    EXPECT_EQ(known.find("q", after, kNow + kKnownBootAge)->script, "after");
 }
 
 TEST(KnownBoots, IsBounded) {
@@ -137,6 +153,28 @@ TEST_F(KnownAnswers, ADisksAnswerIsRemembered) {
     recorded();
     EXPECT_EQ(boots().boots, 2U);
     EXPECT_EQ(boots().last_boot.outcome, "localboot");
+}
+
+// Where servers share their state, a change of `ra`'s ports has no revision that the others' records have.
+TEST_F(KnownAnswers, APortThatGetsAnotherPrefixIsSeenByTheNextRequest) {
+    nett::test::MemoryStore own;
+    const auto port = [&](const char* prefix) {
+        own.put({std::string(kOwnPortKind), "swp7", fmt::format(R"({{"prefix":"{}","active":true}})", prefix)});
+    };
+    port("2001:db8:b000:7::/64");
+    ports_.stop();
+    ASSERT_TRUE(ports_.start(own, "tor-a"));
+    auto machine = node(MachineState::kMaintenance);
+    machine.ports = {{"tor-a/swp7", Prefix6()}};
+    enrol(machine);
+    const auto revision = store.revision();
+    EXPECT_EQ(boot().status, 200U);
+    EXPECT_EQ(boot(peer_of("a.boot.example", "2001:db8:b000:9::5")).status, 404U);
+    port("2001:db8:b000:9::/64");
+    EXPECT_EQ(boot().status, 404U);
+    EXPECT_EQ(boot(peer_of("a.boot.example", "2001:db8:b000:9::5")).status, 200U);
+    EXPECT_EQ(store.revision(), revision);
+    ports_.stop();
 }
 
 TEST_F(KnownAnswers, NewSettingsHoldAtOnce) {

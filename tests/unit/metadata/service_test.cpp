@@ -176,6 +176,26 @@ TEST_F(ServiceTest, ABoundMachineIsServedOnlyBehindItsPorts) {
     EXPECT_EQ(boots().boots, 2U);
 }
 
+TEST_F(ServiceTest, APortsPrefixIsWhatItsSwitchReports) {
+    auto machine = node();
+    machine.ports = {{"tor-a/swp7", Prefix6()}, {"tor-b/swp7", Prefix6()}};
+    enrol(machine);
+    const std::string config = std::string("/v1/config/") + kUuid;
+    const auto behind_b = peer_of("a.boot.example", "2001:db8:b000:107::9");
+    EXPECT_EQ(boot(behind_b).status, 404U) << "no switch has told";
+    store.put({std::string(kReportedPortKind), "tor-b/swp7", R"({"prefix":"2001:db8:b000:107::/64"})"});
+    store.put({std::string(kReportedPortKind), "tor-b/swp8", R"({"prefix":"2001:db8:b000:108::/64"})"});
+    EXPECT_EQ(boot(behind_b).status, 200U);
+    EXPECT_EQ(get(config, behind_b).status, 200U);
+    const auto next_port = peer_of("a.boot.example", "2001:db8:b000:108::9");
+    EXPECT_EQ(boot(next_port).status, 404U);
+    EXPECT_EQ(get(config, next_port).status, 404U);
+    EXPECT_EQ(get("/v1/artifacts/vmlinuz", next_port).status, 200U) << "no secret: the only set's";
+    store.put({std::string(kReportedPortKind), "tor-b/swp7", R"({"prefix":"2001:db8:b000:207::/64"})"});
+    EXPECT_EQ(boot(behind_b).status, 404U) << "the switch has numbered it anew";
+    EXPECT_EQ(boot(peer_of("a.boot.example", "2001:db8:b000:207::9")).status, 200U);
+}
+
 TEST_F(ServiceTest, HandsOverTheConfigOnlyWhileTheMachineNetboots) {
     const std::string config = std::string("/v1/config/") + kUuid;
     for (const auto state : {MachineState::kNew, MachineState::kProvisioning, MachineState::kReprovision}) {
