@@ -137,7 +137,13 @@ void Service::evaluate() {
     advance_handover();
     Stance before = decision_.stance();
     const ModeRecord& mode = journal_.mode();
-    if (decision_.update(health(), mode.mode, mode.note, host_.clock.steady_now())) carry_out(before);
+    if (decision_.update(health(), mode.mode, mode.note, host_.clock.steady_now())) {
+        carry_out(before);
+    } else if (mode.mode == Mode::kActive && handover_ != Handover::kNone) {
+        // Resumed, and less preferred still, for shared trouble: nothing is handed over any more.
+        announcer_.apply(decision_.stance());
+        end_handover();
+    }
     report_health();
     arm_wake();
 }

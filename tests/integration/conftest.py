@@ -6,6 +6,7 @@ import os
 import pytest
 
 from tests.lab import api, fabric, story
+from tests.lab.anycast import Anycast
 from tests.lab.build import SOURCE, Build
 from tests.lab.server import NICS, Server
 from tests.lab.steps import output_of
@@ -97,3 +98,15 @@ def raised(build, lab, tmp_path_factory):
 def world(raised):
     yield raised
     raised.restore()
+
+
+@pytest.fixture
+def anycast(world):
+    made = Anycast(world)
+    made.configure()
+    yield made
+    made.configure()
+    if made.agent.running():
+        made.agent.nettsh("anycast resume")
+        # Flaps of one test must not hold down the next.
+        made.agent.kill()

@@ -1,96 +1,13 @@
 """bgp-anycast in the fabric: every way in which a server leaves, and that none announces what it does not serve."""
 
-import concurrent.futures
-import contextlib
 import re
 import signal
 import time
 
-import pytest
-
-from tests.lab import agent, frr, story, wait
+from tests.lab import agent, frr, wait
 from tests.lab.agent import LEASE_SECONDS
-from tests.lab.asker import Asker
+from tests.lab.anycast import HOME, OTHER, QUICK, UNKNOWN
 from tests.lab.build import SOURCE
-from tests.lab.fabric import TORS
-
-HOME, OTHER = "fab-meta-1", "fab-meta-2"
-UNKNOWN = "/v1/boot/00000000-1111-4222-8333-444444444444"
-DOWNLOADER = "6e657474-0000-4000-8000-00000000d0ad"
-QUICK = "  interval 100\n  fast-interval 100\n  rise 1\n  fall 1\n"
-
-
-class Anycast:
-    """What the tests say about the preferred metadata host's announcement."""
-
-    def __init__(self, world):
-        self.world = world
-        self.agent = world.home
-        self.node = world.lab.nodes["meta-1"]
-        self.frr = world.fabric.frr["meta-1"]
-
-    def configure(self, *lines, without=(), before=""):
-        """The lab's configuration with more lines in the plugin's node, and before the plugins; the agent reloads it."""
-        text = agent.meta_config("meta-1")
-        for line in without:
-            assert line in text
-            text = text.replace(line, "")
-        text = re.sub(r"(plugin bgp-anycast\n(?: .*\n)*)", lambda found: found.group(1) + "".join(lines), text)
-        text = text.replace("!\n", before + "!\n", 1)
-        self.agent.configure(text)
-        if self.agent.running():
-            self.agent.reload()
-
-    def show(self):
-        return self.agent.show("show anycast")
-
-    def check(self, name):
-        found = next((row for row in self.show()["checks"] if row["name"] == name), None)
-        assert found, f"there is no check {name} (yet)"
-        return found
-
-    def wait_state(self, state, within=10):
-        def reached():
-            shown = self.show()
-            assert shown["state"] == state, f"{shown['state']}: {shown['reason']}"
-            return shown
-
-        return wait.until(f"show anycast says {state}", reached, within, every=0.1)
-
-    def wait_next_hop(self, interface, within=5):
-        wait.until(f"both ToRs reach it through {interface}",
-                   lambda: all(self.world.fabric.anycast_next_hop(tor) == interface for tor in TORS), within)
-
-    def path_of_home(self, tor="tor-a"):
-        """The ToR's BGP path from meta-1, or None."""
-        paths = self.world.fabric.frr[tor].vtysh_json(f"show bgp ipv6 unicast {frr.META}/128").get("paths", [])
-        return next((path for path in paths if path["peer"].get("interface") == HOME), None)
-
-    def on_host(self):
-        return frr.META in self.node.ip("address", "show")
-
-    @contextlib.contextmanager
-    def never_announced(self):
-        """Fails if a ToR's kernel has a route to meta-1 at any moment inside."""
-        monitor = self.world.lab.nodes["tor-a"].start("monitor", "/usr/sbin/ip", "-6", "monitor", "route")
-        try:
-            yield
-        finally:
-            monitor.kill()
-        seen = [line for line in monitor.log().splitlines() if frr.META in line and HOME in line and not line.startswith("Deleted")]
-        assert not seen, seen
-
-
-@pytest.fixture
-def anycast(world):
-    made = Anycast(world)
-    made.configure()
-    yield made
-    made.configure()
-    if made.agent.running():
-        made.agent.nettsh("anycast resume")
-        # Flaps of one test must not hold down the next.
-        made.agent.kill()
 
 
 def script(anycast, text):
@@ -98,12 +15,6 @@ def script(anycast, text):
     path = anycast.world.lab.folder / "check.sh"
     path.write_text(f"#!/bin/bash\n{text}\n", encoding="utf-8")
     path.chmod(0o755)
-    return path
-
-
-def flag(anycast):
-    path = anycast.world.lab.folder / "healthy"
-    path.touch()
     return path
 
 
@@ -116,7 +27,7 @@ def test_a_killed_agent_takes_its_device_with_it(anycast):
 
 
 def test_an_agent_that_stood_still_checks_before_it_announces(anycast):
-    healthy = flag(anycast)
+    healthy = anycast.flag()
     anycast.configure(f" check flag exec\n  command /usr/bin/test -e {healthy}\n{QUICK}")
     wait.until("the check is up", lambda: anycast.check("flag")["state"] == "up", within=10)
     anycast.agent.process.signal(signal.SIGSTOP)
@@ -142,31 +53,6 @@ def test_a_drain_moves_the_fabric_and_leaves_the_address_served(anycast):
     assert shown["state"] == "de-preferred" and "new disk" in shown["reason"]
     anycast.agent.nettsh("anycast resume")
     anycast.wait_next_hop(HOME)
-
-
-def test_the_vtysh_backend_drains_gates_and_withdraws_too(anycast):
-    """A stock FRR: bgpd's module is there in the lab, and the agent does not use it."""
-    healthy = flag(anycast)
-    anycast.configure(f" check flag exec\n  command /usr/bin/test -e {healthy}\n{QUICK}", before="frr backend vtysh\n")
-    wait.until("it announces through vtysh", lambda: anycast.show()["state"] == "announced" and anycast.check("flag")["state"] == "up", within=15)
-    assert anycast.show()["gate"]["backend"] == "vtysh" and "bgpd has it (vtysh)" in anycast.agent.nettsh("show anycast").stdout
-    anycast.agent.nettsh("anycast drain new disk")
-    wait.until("meta-1's path carries GRACEFUL_SHUTDOWN", lambda: "raceful" in ((anycast.path_of_home() or {}).get("community") or {}).get("string", ""),
-               within=10)
-    assert anycast.path_of_home()["locPrf"] == 0 and anycast.on_host()
-    anycast.wait_next_hop(OTHER)
-    anycast.agent.nettsh("anycast resume")
-    anycast.wait_next_hop(HOME, within=10)
-    assert "community" not in anycast.path_of_home()
-    healthy.unlink()
-    anycast.wait_state("withdrawn")
-    anycast.wait_next_hop(OTHER)
-    assert f"{frr.GATE} seq 5 deny" in anycast.frr.vtysh("show running-config") and not anycast.on_host()
-    healthy.touch()
-    anycast.wait_next_hop(HOME, within=10)
-    anycast.agent.nettsh("anycast maintenance")
-    anycast.wait_state("withdrawn")
-    anycast.wait_next_hop(OTHER)
 
 
 def test_drain_on_every_server_loses_no_path(anycast):
@@ -195,79 +81,6 @@ def test_maintenance_withdraws_and_survives_a_restart(anycast):
     anycast.wait_next_hop(HOME)
     states = [row["state"] for row in anycast.agent.show("show anycast history")]
     assert states[-1] == "announced" and "mode maintenance" in states and "withdrawn" in states
-
-
-def lost_while(anycast, leave):
-    """Of a client that asks all the time: what it lost while the server left and the fabric turned to the other one."""
-    with Asker(anycast.world.servers[1].node, frr.META, anycast.world.tenant, UNKNOWN) as client:
-        wait.until("the client gets answers", lambda: len(client.requests(0, time.time())) > 20, within=20)
-        begun = time.time()
-        leave()
-        anycast.wait_next_hop(OTHER, within=15)
-        moved = time.time()
-        # A request that hangs is known only when it has ended.
-        wait.until("the client has gone on", lambda: len(client.requests(moved, moved + 60)) > 20, within=20)
-        seen = client.requests(begun - 0.5, time.time())
-        assert len(seen) > 20
-        return [request for request in seen if request[2] != "ok"]
-
-
-def test_maintenance_loses_no_request_of_a_client_that_asks_all_the_time(anycast):
-    for _ in range(3):
-        assert lost_while(anycast, lambda: anycast.agent.nettsh("anycast maintenance new disk")) == []
-        anycast.wait_state("withdrawn")
-        wait.until("the address is off the host", lambda: not anycast.on_host(), within=2)
-        anycast.agent.nettsh("anycast resume")
-        anycast.wait_next_hop(HOME)
-
-
-def test_a_drain_loses_no_request_of_a_client_that_asks_all_the_time(anycast):
-    for _ in range(2):
-        assert lost_while(anycast, lambda: anycast.agent.nettsh("anycast drain new disk")) == []
-        assert anycast.show()["state"] == "de-preferred" and anycast.on_host()
-        anycast.agent.nettsh("anycast resume")
-        anycast.wait_next_hop(HOME)
-
-
-def test_an_ordered_stop_loses_no_request_of_a_client_that_asks_all_the_time(anycast):
-    for _ in range(2):
-        assert lost_while(anycast, anycast.agent.stop) == []
-        assert not anycast.on_host()
-        anycast.agent.start()
-        anycast.wait_next_hop(HOME, within=15)
-
-
-def test_a_drain_without_another_server_goes_on_serving(anycast):
-    other = anycast.world.agents["meta-2"]
-    other.stop()
-    anycast.agent.nettsh("anycast drain new disk")
-    wait.until("meta-1 is less preferred", lambda: (anycast.path_of_home() or {}).get("locPrf") == 0, within=5)
-    wait.until("it takes new connections again", lambda: anycast.world.servers[1].fetch(UNKNOWN, anycast.world.tenant).status == 404, within=10)
-    other.start()
-
-
-def test_maintenance_lets_a_download_that_is_under_way_end_before_the_fabric_moves(anycast):
-    """A connection that is under way when the route moves is lost: the other server knows nothing of it."""
-    story.register_machine(anycast.agent, "downloader", DOWNLOADER, [], story.machine_config("downloader"))
-    kernel = f"/v1/artifacts/vmlinuz?uuid={DOWNLOADER}"
-    server, tenant = anycast.world.servers[1], anycast.world.tenant
-    whole = server.fetch(kernel, tenant, timeout=30)
-    assert whole.status == 200 and len(whole.body) > 2_000_000
-    anycast.configure(" drain-time 8000\n")
-    seconds = 3
-    with concurrent.futures.ThreadPoolExecutor() as others:
-        slow = others.submit(server.fetch, kernel, tenant, timeout=30, rate=len(whole.body) // seconds)
-        wait.until("the download is under way", lambda: "2001:db8:b000:" in
-                   anycast.node.run("ss", "-Htn", "state", "established", "sport", "=", ":443").stdout, within=10)
-        anycast.agent.nettsh("anycast maintenance new disk")
-        assert anycast.show()["state"] == "de-preferred"
-        # Meanwhile no other connection begins; its next try finds the other server.
-        asked = others.submit(server.fetch, UNKNOWN, tenant, timeout=30)
-        assert slow.result().error == "" and slow.result().sha256 == whole.sha256, slow.result()
-        assert asked.result().error == "" and asked.result().status == 404, asked.result()
-    anycast.wait_state("withdrawn", within=10)
-    anycast.wait_next_hop(OTHER)
-    assert server.fetch(UNKNOWN, tenant).status == 404
 
 
 SERVER = """
@@ -378,7 +191,7 @@ def test_a_program_that_floods_its_output_is_read_and_cut(anycast):
 
 
 def test_check_now_runs_every_check(anycast):
-    healthy = flag(anycast)
+    healthy = anycast.flag()
     anycast.configure(f" check flag exec\n  command /usr/bin/test -e {healthy}\n  interval 60000\n  rise 1\n  fall 1\n")
     wait.until("the check is up", lambda: anycast.check("flag")["state"] == "up", within=10)
     healthy.unlink()
@@ -418,7 +231,7 @@ def test_frr_accepts_the_snippets(anycast):
 
 
 def test_no_restart_of_anything_announces_without_health(anycast):
-    healthy = flag(anycast)
+    healthy = anycast.flag()
     # bgpd's saved configuration has the gate open: the worst case for its restart.
     wait.until("bgpd has the gate", lambda: f"{frr.GATE} seq 5 permit" in anycast.frr.vtysh("show running-config"), within=5)
     saved = anycast.node.path("/etc/frr/frr.conf").read_text(encoding="utf-8")
@@ -478,7 +291,7 @@ def test_nettd_withdraw_without_bgpd_takes_the_address_and_says_what_it_could_no
 
 
 def test_flapping_holds_down(anycast):
-    healthy = flag(anycast)
+    healthy = anycast.flag()
     anycast.configure(f" check flag exec\n  command /usr/bin/test -e {healthy}\n{QUICK}")
     anycast.wait_state("announced")
     for _ in range(2):

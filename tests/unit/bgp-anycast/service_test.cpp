@@ -412,6 +412,21 @@ TEST_F(AnycastHandover, ADrainLetsGoAndThenGoesOnServing) {
     EXPECT_TRUE(on("nett-anycast"));
 }
 
+TEST_F(AnycastHandover, ResumingIntoSharedTroubleClosesNoGate) {
+    begin(Mode::kMaintenance);
+    service_.on_handover(address_, "holding");
+    metadata(kFailed, HealthScope::kShared, "upstream");
+    look_twice();
+    set_mode(Mode::kActive);
+    EXPECT_EQ(Stance::kDePreferred, service_.stance());
+    EXPECT_EQ((Words{"begin", "end"}), phases(events_.published));
+    service_.on_handover(address_, "quiet");
+    after(2s);
+    EXPECT_TRUE(permits());
+    EXPECT_TRUE(permits(1));
+    EXPECT_TRUE(on("nett-anycast"));
+}
+
 TEST_F(AnycastHandover, SharedTroubleHandsNothingOver) {
     start(kBase + kDrain);
     announce();
