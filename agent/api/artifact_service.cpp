@@ -100,6 +100,11 @@ grpc::ServerUnaryReactor* ArtifactService::GetUpload(grpc::CallbackServerContext
     return reactor;
 }
 
+grpc::ServerWriteReactor<v1::DownloadChunk>* ArtifactService::Download(grpc::CallbackServerContext* context,
+                                                                       const v1::DownloadRequest* request) {
+    return downloads_.start(api_, context, *request);
+}
+
 grpc::ServerUnaryReactor* ArtifactService::PutArtifactSet(grpc::CallbackServerContext* context,
                                                           const v1::PutArtifactSetRequest* request,
                                                           v1::MutationReply* reply) {

@@ -3,6 +3,7 @@
 
 #include <boost/asio/thread_pool.hpp>
 
+#include "agent/api/artifact_download.hpp"
 #include "agent/api/call.hpp"
 #include "agent/core/inventory/inventory.hpp"
 #include "nett.grpc.pb.h"
@@ -20,6 +21,8 @@ public:
                                                        v1::UploadReply* reply) override;
     grpc::ServerUnaryReactor* GetUpload(grpc::CallbackServerContext* context, const v1::GetUploadRequest* request,
                                         v1::GetUploadReply* reply) override;
+    grpc::ServerWriteReactor<v1::DownloadChunk>* Download(grpc::CallbackServerContext* context,
+                                                          const v1::DownloadRequest* request) override;
     grpc::ServerUnaryReactor* PutArtifactSet(grpc::CallbackServerContext* context,
                                              const v1::PutArtifactSetRequest* request,
                                              v1::MutationReply* reply) override;
@@ -32,6 +35,7 @@ private:
     ApiContext api_;
     Inventory& inventory_;
     asio::thread_pool disk_{kUploadThreads};
+    ArtifactDownloads downloads_{inventory_.artifact_files()};
 };
 
 }  // namespace nett

@@ -173,6 +173,7 @@ bool is_audited(std::string_view method) {
         case Need::kRead:
         case Need::kReadOwn:
         case Need::kReport:
+        case Need::kFetch:
             return false;
     }
     return true;

@@ -6,14 +6,12 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
-#include "agent/sdk/strings.hpp"
+#include "agent/api/channel.hpp"
 #include "nett.grpc.pb.h"
 
 namespace nett {
 
 namespace {
-
-constexpr std::size_t kMaxPemFile = 1U << 20U;
 
 v1::FabricReport to_proto(const FabricReport& report) {
     v1::FabricReport out;
@@ -95,23 +93,9 @@ private:
     };
 
     Result<void> connect() {
-        const auto& files = settings_.certificates;
-        if (const auto checked = check_certificates(files); !checked) return fail(checked.error());
-        auto root = read_file(files.client_ca, kMaxPemFile);
-        auto certificate = read_file(files.certificate, kMaxPemFile);
-        auto key = read_file(files.private_key, kMaxPemFile);
-        if (!root || !certificate || !key) return fail(Code::kFailedPrecondition, "the certificate files changed");
-        grpc::SslCredentialsOptions options;
-        options.pem_root_certs = std::move(*root);
-        options.pem_cert_chain = std::move(*certificate);
-        options.pem_private_key = std::move(*key);
-        grpc::ChannelArguments arguments;
-        arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-        // A channel of its own: a new one really connects anew.
-        arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-        if (!settings_.server_name.empty()) arguments.SetSslTargetNameOverride(settings_.server_name);
-        stub_ = v1::Fabric::NewStub(
-            grpc::CreateCustomChannel("ipv6:" + settings_.endpoint, grpc::SslCredentials(options), arguments));
+        auto channel = connect_to_agent(settings_.endpoint, settings_.server_name, settings_.certificates);
+        if (!channel) return fail(std::move(channel.error()));
+        stub_ = v1::Fabric::NewStub(std::move(*channel));
         return {};
     }
 

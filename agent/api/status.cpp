@@ -1,5 +1,8 @@
 #include "agent/api/status.hpp"
 
+#include <algorithm>
+#include <array>
+
 namespace nett {
 
 namespace {
@@ -40,6 +43,16 @@ grpc::StatusCode status_code(Code code) {
 
 grpc::Status to_status(const Error& error) {
     return {status_code(error.code), error.to_string()};
+}
+
+Error error_of(const grpc::Status& status) {
+    constexpr std::array kCodes{Code::kInvalidArgument,    Code::kNotFound,         Code::kAlreadyExists,
+                                Code::kFailedPrecondition, Code::kPermissionDenied, Code::kUnauthenticated,
+                                Code::kResourceExhausted,  Code::kAborted,          Code::kDeadlineExceeded,
+                                Code::kDataLoss,           Code::kUnimplemented,    Code::kInternal};
+    const auto found =
+        std::find_if(kCodes.begin(), kCodes.end(), [&](Code code) { return status_code(code) == status.error_code(); });
+    return {found == kCodes.end() ? Code::kUnavailable : *found, status.error_message(), {}};
 }
 
 }  // namespace nett

@@ -44,6 +44,7 @@ constexpr std::array kMethods{
     MethodNeed{"/nett.v1.Inventory/Watch", Need::kRead},
     MethodNeed{"/nett.v1.Artifacts/Upload", Need::kOperate},
     MethodNeed{"/nett.v1.Artifacts/GetUpload", Need::kOperate},
+    MethodNeed{"/nett.v1.Artifacts/Download", Need::kFetch},
     MethodNeed{"/nett.v1.Artifacts/PutArtifactSet", Need::kOperate},
     MethodNeed{"/nett.v1.Artifacts/DeleteArtifactSet", Need::kOperate},
     MethodNeed{"/nett.v1.Artifacts/ListArtifactSets", Need::kReadOwn},  // sets are everybody's
@@ -80,6 +81,8 @@ std::string_view needed_role(Need need) {
             return "admin";
         case Need::kReport:
             return "fabric";
+        case Need::kFetch:
+            return "server";
     }
     return "admin";
 }
@@ -92,6 +95,7 @@ bool allowed_to_agent_roles(Role role, Need need) {
             return true;
         case Need::kOperate:
         case Need::kOperateOwn:
+        case Need::kFetch:
             return role >= Role::kOperator;
         case Need::kAdminister:
             return role >= Role::kAdmin;
@@ -109,6 +113,8 @@ bool is_allowed(const Caller& caller, Need need) {
             return need == Need::kIdentity || need == Need::kReadOwn || need == Need::kOperateOwn;
         case Scope::kFabric:
             return need == Need::kIdentity || need == Need::kReport;
+        case Scope::kServer:
+            return need == Need::kIdentity || need == Need::kFetch;
     }
     return false;
 }
@@ -157,6 +163,8 @@ std::string role_text(const Caller& caller) {
             return "tenant " + caller.tenant;
         case Scope::kFabric:
             return "fabric";
+        case Scope::kServer:
+            return "server";
         case Scope::kAgent:
             break;
     }

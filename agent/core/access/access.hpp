@@ -19,6 +19,7 @@ enum class Scope {
     kAgent,   // everything that the agent has: viewer, operator, admin
     kTenant,  // the records of one tenant
     kFabric,  // a switch's agent: reports what it sees, and nothing else
+    kServer,  // another server of the same state: fetches artifacts, and nothing else
 };
 
 // Who calls, as the transport authenticated them.
@@ -52,6 +53,7 @@ enum class Need {
     kOperateOwn,  // operator; tenants too, on their own records only
     kAdminister,  // admin
     kReport,      // fabric and nobody else
+    kFetch,       // server; operators too
 };
 
 // By the method's full name, "/nett.v1.Inventory/PutMachine". A method that is not listed needs an administrator.

@@ -18,6 +18,7 @@ Grant grant_of(const std::string& role) {
     if (role == "admin") return {Role::kAdmin};
     if (role == "operator") return {Role::kOperator};
     if (role == "fabric") return {Role::kViewer, Scope::kFabric};
+    if (role == "server") return {Role::kViewer, Scope::kServer};
     return {Role::kViewer};
 }
 
@@ -81,10 +82,13 @@ std::vector<ConfigCommand> api_commands() {
         file_command("private-key", "Private key of the certificate", "PEM"),
         file_command("client-ca", "Roots that the certificates of clients and upstreams must chain to", "PEM"),
         {"",
-         "api role {role:choice:admin|operator|viewer|fabric} common-name {name:word}",
+         "api role {role:choice:admin|operator|viewer|fabric|server} common-name {name:word}",
          "What a client may do, by its certificate's common name",
          {{"api", "Management API"},
-          {"role", "admin: all; operator: machines and jobs; viewer: read; fabric: a switch that reports"},
+          {"role",
+           "admin: all; operator: machines and jobs; viewer: read; fabric: a switch that reports; server: one that "
+           "shares "
+           "this state and fetches artifacts"},
           {"common-name", "Of the client's certificate"},
           {"name", "Compared byte for byte"}},
          {"name"}},

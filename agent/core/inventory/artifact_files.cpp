@@ -86,6 +86,10 @@ Result<void> ArtifactImport::append(std::string_view bytes) {
     return {};
 }
 
+Result<UniqueFd> ArtifactImport::reader() const {
+    return open_file(temporary_, O_RDONLY);
+}
+
 Result<ImportedArtifact> ArtifactImport::finish(const std::string& expected_sha256, std::uint64_t expected_size) {
     ImportedArtifact imported{finish_digest(digest_.get()), size_, false};
     if (expected_size != 0 && expected_size != size_) {

@@ -35,6 +35,10 @@ public:
 
     // kResourceExhausted: the disk is full, or the file is larger than kMaxArtifactSize.
     Result<void> append(std::string_view bytes);
+    // What is here of it.
+    std::uint64_t size() const { return size_; }
+    // Open for reading, and good as long as somebody holds it, whatever becomes of the import.
+    Result<UniqueFd> reader() const;
     // Makes it durable under its digest. kDataLoss when it is not what was expected; empty and 0: not checked. One that
     // can be resumed is kept when it is too short, and dropped when its digest is wrong.
     Result<ImportedArtifact> finish(const std::string& expected_sha256, std::uint64_t expected_size);

@@ -9,7 +9,8 @@ const Grants kGrants{{"ops.example", {Role::kOperator}},
                      {"root.example", {Role::kAdmin}},
                      {"eyes.example", {Role::kViewer}},
                      {"compute-a.example", {Role::kViewer, Scope::kTenant, "tenant-a"}},
-                     {"tor-a", {Role::kViewer, Scope::kFabric, ""}}};
+                     {"tor-a", {Role::kViewer, Scope::kFabric, ""}},
+                     {"gw-2", {Role::kViewer, Scope::kServer, ""}}};
 
 Caller who(std::string_view name) {
     return caller_of_certificate(kGrants, name).value();
@@ -31,12 +32,10 @@ TEST(Access, TheActorIsTheCertificatesName) {
 
 // One row a caller: which needs it meets, in the order of Need.
 TEST(Access, EveryRoleMeetsItsNeedsAndNoOther) {
-    const std::vector<std::pair<std::string, std::string>> table{{"eyes.example", "irR----"},
-                                                                 {"ops.example", "irRoO--"},
-                                                                 {"root.example", "irRoOa-"},
-                                                                 {"compute-a.example", "i-R-O--"},
-                                                                 {"tor-a", "i-----f"}};
-    const std::string letters = "irRoOaf";
+    const std::vector<std::pair<std::string, std::string>> table{
+        {"eyes.example", "irR-----"},      {"ops.example", "irRoO--s"}, {"root.example", "irRoOa-s"},
+        {"compute-a.example", "i-R-O---"}, {"tor-a", "i-----f-"},       {"gw-2", "i------s"}};
+    const std::string letters = "irRoOafs";
     for (const auto& [name, expected] : table) {
         std::string met;
         for (std::size_t i = 0; i < letters.size(); ++i) {

@@ -1,7 +1,12 @@
 // The API over TCP: mutual TLS, roles by the certificate's common name, tenants' own records.
+#include <fstream>
+
 #include <google/protobuf/descriptor.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 
+#include "agent/api/artifact_client.hpp"
+#include "agent/api/artifact_download.hpp"
+#include "agent/sdk/strings.hpp"
 #include "tests/unit/api/api_fixture.hpp"
 #include "tests/unit/metadata/test_pki.hpp"
 
@@ -304,6 +309,82 @@ TEST_F(ApiTcpTest, AnEndpointThatIsTakenIsAHealthConditionAndTheOtherServes) {
     settings_.listen.pop_back();
     serve();
     expect_health("listener " + endpoint, "absent");
+}
+
+class DownloadTest : public ApiTcpTest {
+protected:
+    DownloadTest() {
+        settings_.grants["host-a"] = {Role::kViewer, Scope::kServer};  // the agent itself plays the other server
+        for (int i = 0; content_.size() < 3 * kDownloadChunk; ++i) content_ += fmt::format("{} ", i);
+        digest_ = sha256_hex(content_);
+        auto import = inventory_->artifact_files().begin_import().value();
+        EXPECT_TRUE(import.append(content_));
+        EXPECT_TRUE(import.finish("", 0));
+    }
+    ~DownloadTest() override {
+        on_loop([this] { downloader_->stop(); });
+    }
+
+    // What came, and what became of it.
+    std::pair<std::string, Result<void>> download(const std::string& digest, std::uint64_t offset = 0,
+                                                  std::size_t refuse_after = SIZE_MAX) {
+        std::string bytes;
+        std::promise<Result<void>> ended;
+        ByteTaker take = [&](std::string_view more) -> Result<void> {
+            if (bytes.size() >= refuse_after) return fail(Code::kResourceExhausted, "the disk is full");
+            bytes += more;
+            return {};
+        };
+        asio::co_spawn(loop_, downloader_->download(settings_.listen[0], digest, offset, std::move(take)),
+                       [&](const std::exception_ptr&, Result<void> result) { ended.set_value(std::move(result)); });
+        auto result = ended.get_future().get();
+        return {std::move(bytes), std::move(result)};
+    }
+
+    std::string content_;
+    std::string digest_;
+    std::unique_ptr<ArtifactDownloader> downloader_ =
+        make_artifact_downloader(loop_.get_executor(), [this] { return settings_.certificates; });
+};
+
+TEST_F(DownloadTest, AServerFetchesAFileFromAnyOffsetOn) {
+    serve();
+    for (const std::uint64_t offset : {std::uint64_t{0}, std::uint64_t{1}, content_.size() - 1, content_.size()}) {
+        const auto [bytes, result] = download(digest_, offset);
+        EXPECT_TRUE(result) << result.error().to_string();
+        EXPECT_EQ(sha256_hex(bytes), sha256_hex(content_.substr(offset))) << offset;
+    }
+}
+
+TEST_F(DownloadTest, WhatIsMissingOrDamagedSendsNoByte) {
+    serve();
+    EXPECT_EQ(download(std::string(64, 'a')).second.error().code, Code::kNotFound);
+    EXPECT_EQ(download("../../secret.key").second.error().code, Code::kInvalidArgument);
+    ASSERT_TRUE(download(digest_).second);
+    // The same size: only its times tell that it is to be hashed again.
+    std::fstream(inventory_->artifact_files().path_of(digest_), std::ios::in | std::ios::out).put('#');
+    const auto [bytes, result] = download(digest_);
+    EXPECT_EQ(result.error().code, Code::kDataLoss);
+    EXPECT_EQ(bytes, "");
+}
+
+TEST_F(DownloadTest, ATakerThatRefusesEndsItWithItsError) {
+    serve();
+    const auto [bytes, result] = download(digest_, 0, 1);
+    EXPECT_EQ(result.error().message, "the disk is full");
+    EXPECT_LE(bytes.size(), kDownloadChunk);
+}
+
+TEST_F(DownloadTest, OnlyAServerOrAnOperatorMayFetch) {
+    for (const Grant& grant : {Grant{Role::kViewer}, Grant{Role::kViewer, Scope::kTenant, "tenant-a"},
+                               Grant{Role::kViewer, Scope::kFabric}}) {
+        settings_.grants["host-a"] = grant;
+        serve();
+        EXPECT_EQ(download(digest_).second.error().code, Code::kPermissionDenied);
+    }
+    settings_.grants["host-a"] = {Role::kOperator};
+    serve();
+    EXPECT_TRUE(download(digest_).second);
 }
 
 // Whoever adds a method has to say who may call it.
