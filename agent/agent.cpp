@@ -15,6 +15,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "agent/api/artifact_client.hpp"
 #include "agent/api/certificates.hpp"
 #include "agent/api/fabric_uplink.hpp"
 #include "agent/api/server.hpp"
@@ -46,6 +47,7 @@
 #include "agent/net/net.hpp"
 #include "agent/net/route_watch.hpp"
 #include "agent/replication/replication.hpp"
+#include "agent/sdk/address.hpp"
 #include "agent/sdk/build_id.hpp"
 #include "agent/sdk/log.hpp"
 #include "agent/sdk/strings.hpp"
@@ -94,6 +96,15 @@ replication::Settings replication_settings(const StateSettings& state) {
             state.max_lag};
 }
 
+// Where other servers call this one: the first address that is not this host's alone.
+std::string endpoint_for_servers(const std::vector<std::string>& listen) {
+    for (const auto& endpoint : listen) {
+        const auto parsed = parse_endpoint6(endpoint);
+        if (parsed && !parsed->address().is_loopback()) return endpoint;
+    }
+    return "";
+}
+
 // The directory of a file that nettd makes itself.
 Result<void> make_parent(const std::string& file) {
     std::error_code error;
@@ -114,6 +125,7 @@ struct Agent::Parts {
 
     Result<void> open();
     Result<void> open_replication();
+    void share_artifacts();
     Result<void> open_state();
     Result<void> open_config();
     Result<void> join();
@@ -159,6 +171,7 @@ struct Agent::Parts {
     std::unique_ptr<PortRoutes> routes;
     std::unique_ptr<FrrAdapter> frr;
     std::unique_ptr<Inventory> inventory;
+    ArtifactPeers* artifact_peers = nullptr;  // the replication's
     std::unique_ptr<LifecycleService> lifecycle;
     std::unique_ptr<ConfigManager> config;
     std::unique_ptr<Shell> shell;
@@ -198,6 +211,7 @@ Result<void> Agent::Parts::open() {
     auto opened_inventory = Inventory::open({state(), *secrets, events, clock}, settings.artifact_directory);
     if (!opened_inventory) return fail(std::move(opened_inventory.error()));
     inventory = std::move(*opened_inventory);
+    share_artifacts();
     lifecycle = std::make_unique<LifecycleService>(loop.get_executor(), state(), *inventory, events, clock);
     return {};
 }
@@ -210,6 +224,12 @@ Result<void> Agent::Parts::open_replication() {
     if (!opened) return fail(std::move(opened.error()));
     replication = std::move(*opened);
     return {};
+}
+
+void Agent::Parts::share_artifacts() {
+    if (!replication) return;
+    auto downloader = make_artifact_downloader(loop.get_executor(), [this] { return certificates(settings.api); });
+    artifact_peers = &replication->share_artifacts(inventory->artifact_files(), std::move(downloader), metrics);
 }
 
 // The configuration of this run: the file's, or that of a commit that waits for its confirmation.
@@ -242,8 +262,8 @@ Result<void> Agent::Parts::join() {
                       }});
     join_metrics();
     const Host host{
-        loop.get_executor(), io.get_executor(),           clock,  events, health, state(), *secrets, *frr, *net,
-        settings.hostname,   settings.artifact_directory, metrics};
+        loop.get_executor(), io.get_executor(),           clock,   events,        health, state(), *secrets, *frr, *net,
+        settings.hostname,   settings.artifact_directory, metrics, artifact_peers};
     plugins = std::make_unique<PluginManager>(host, setup.plugins.plugins, [this](std::vector<OpCommand> commands) {
         return shell->add_commands(std::move(commands));
     });
@@ -370,6 +390,10 @@ Awaitable<void> Agent::Parts::serve_api(ApiAccessSettings next) {
     co_await std::move(served);
     auto joined = fabric->apply(fabric_settings(access));
     co_await std::move(joined);
+    if (replication) {
+        const auto& given = settings.state.artifact_endpoint;
+        replication->set_artifact_endpoint(given.empty() ? endpoint_for_servers(access.listen) : given);
+    }
 }
 
 Awaitable<void> Agent::Parts::start() {

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <boost/json.hpp>
 
 #include "agent/replication/replication.hpp"
@@ -7,6 +9,33 @@ namespace nett::replication {
 namespace json = boost::json;
 
 namespace {
+
+// "complete, 6 files", or what is missing and how far it is.
+std::string artifacts_text(const json::object& artifacts) {
+    const auto number = [](const json::object& object, const char* name) {
+        return object.at(name).to_number<std::uint64_t>();
+    };
+    const auto files = number(artifacts, "files");
+    if (artifacts.at("complete").as_bool()) return fmt::format("complete, {} files", files);
+    std::string out = fmt::format("{} of {} files are missing", number(artifacts, "missing"), files);
+    for (const auto& one : artifacts.at("fetching").as_array()) {
+        const auto& fetch = one.as_object();
+        const auto size = std::max<std::uint64_t>(number(fetch, "size"), 1);
+        out += fmt::format("\n{:<10}{}: {} %", "", std::string(fetch.at("file").as_string()),
+                           number(fetch, "received") * 100 / size);
+        if (fetch.at("from").is_string()) out += fmt::format(" from {}", std::string(fetch.at("from").as_string()));
+        if (!fetch.at("error").as_string().empty())
+            out += fmt::format("; {}", std::string(fetch.at("error").as_string()));
+    }
+    return out;
+}
+
+// Of another server: "complete", "3 missing", or "-" when it does not say.
+std::string completeness_text(const json::object& server) {
+    const auto missing = server.at("artifacts_missing").to_number<std::int64_t>();
+    if (missing < 0) return "-";
+    return missing == 0 ? "complete" : fmt::format("{} missing", missing);
+}
 
 std::string text_of(const json::object& status) {
     const auto text = [&](const char* name) { return std::string(status.at(name).as_string()); };
@@ -24,15 +53,18 @@ std::string text_of(const json::object& status) {
     line("Revision", fmt::format("{} of {}", number("revision"), number("head")));
     line("etcd",
          fmt::format("{} {}", text("member"), status.at("etcd_answers").as_bool() ? "answers" : "is out of reach"));
+    if (const auto* artifacts = status.if_contains("artifacts")) {
+        line("Artifacts", artifacts_text(artifacts->as_object()));
+    }
     if (!text("error").empty()) line("Error", text("error"));
-    out += fmt::format("\n{:<20}{:>10}{:>10}  {}\n", "Server", "Revision", "Age", "Announces");
+    out += fmt::format("\n{:<20}{:>10}{:>10}  {:<12}{}\n", "Server", "Revision", "Age", "Artifacts", "Announces");
     for (const auto& one : status.at("servers").as_array()) {
         const auto& server = one.as_object();
         const auto age_ms = server.at("age_ms").to_number<std::int64_t>();
-        out += fmt::format("{:<20}{:>10}{:>10}  {}\n", std::string(server.at("name").as_string()),
+        out += fmt::format("{:<20}{:>10}{:>10}  {:<12}{}\n", std::string(server.at("name").as_string()),
                            json::serialize(server.at("revision")),
                            age_ms < 0 ? std::string("-") : fmt::format("{:.1f} s", static_cast<double>(age_ms) / 1000),
-                           server.at("announcing").as_bool() ? "yes" : "no");
+                           completeness_text(server), server.at("announcing").as_bool() ? "yes" : "no");
     }
     return out;
 }

@@ -152,13 +152,36 @@ Result<Meta> decode_meta(std::string_view text) {
 }
 
 std::string encode(const ServerState& state) {
+    json::array missing(state.artifacts.missing.begin(), state.artifacts.missing.end());
+    json::object artifacts{{"endpoint", state.artifacts.endpoint},
+                           {"missing_files", state.artifacts.missing_files},
+                           {"missing", std::move(missing)}};
     return json::serialize(json::object{{"name", state.name},
                                         {"instance", state.instance},
                                         {"version", state.version},
                                         {"revision", state.revision},
                                         {"age_ms", state.age_ms},
-                                        {"announcing", state.announcing}});
+                                        {"announcing", state.announcing},
+                                        {"artifacts", std::move(artifacts)}});
 }
+
+namespace {
+
+ArtifactState artifacts_of(const json::object& server) {
+    ArtifactState out;
+    const auto* found = server.if_contains("artifacts");
+    if (found == nullptr || !found->is_object()) return out;
+    out.endpoint = text_of(found->as_object(), "endpoint");
+    out.missing_files = number_of<std::int64_t>(found->as_object(), "missing_files");
+    const auto* missing = found->as_object().if_contains("missing");
+    if (missing == nullptr || !missing->is_array()) return out;
+    for (const auto& one : missing->as_array()) {
+        if (one.is_string()) out.missing.emplace_back(one.as_string());
+    }
+    return out;
+}
+
+}  // namespace
 
 Result<ServerState> decode_server(std::string_view text) {
     const auto object = object_of(text, "a server's description");
@@ -167,6 +190,7 @@ Result<ServerState> decode_server(std::string_view text) {
     state.revision = number_of<Revision>(*object, "revision");
     state.age_ms = number_of<std::int64_t>(*object, "age_ms");
     state.announcing = truth_of(*object, "announcing");
+    state.artifacts = artifacts_of(*object);
     return state;
 }
 

@@ -80,6 +80,13 @@ inline constexpr std::string_view kProofContext = "replication/proof";
 std::string encode(const Meta& meta);
 Result<Meta> decode_meta(std::string_view text);
 
+// What a server says of the files of artifact sets.
+struct ArtifactState {
+    std::string endpoint;              // where others fetch: its management API; empty: nowhere
+    std::int64_t missing_files = -1;   // 0: complete; -1: not known
+    std::vector<std::string> missing;  // the first of them: the beginnings of their digests
+};
+
 // What a server says of itself, anew every second under a lease.
 struct ServerState {
     std::string name;
@@ -88,6 +95,7 @@ struct ServerState {
     Revision revision = 0;
     std::int64_t age_ms = 0;  // of its copy
     bool announcing = false;  // the anycast address
+    ArtifactState artifacts;  // an older version says nothing
 };
 std::string encode(const ServerState& state);
 Result<ServerState> decode_server(std::string_view text);

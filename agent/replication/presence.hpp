@@ -31,6 +31,9 @@ public:
     // A write found etcd out of reach: look now.
     void doubt();
 
+    // What the next record says of this server's artifacts.
+    void announce(ArtifactState artifacts) { self_.artifacts = std::move(artifacts); }
+
     Standing standing() const;
     bool etcd_answers() const { return failures_ == 0 && last_answer_ != SteadyTime{}; }
     const std::string& trouble() const { return trouble_; }

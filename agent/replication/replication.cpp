@@ -2,6 +2,7 @@
 
 #include <boost/json.hpp>
 
+#include "agent/replication/artifact_replicator.hpp"
 #include "agent/replication/follower.hpp"
 #include "agent/replication/presence.hpp"
 #include "agent/replication/replicated_store.hpp"
@@ -19,7 +20,8 @@ json::object to_json(const ServerState& server, bool self) {
             {"revision", server.revision},
             {"age_ms", server.age_ms},
             {"announcing", server.announcing},
-            {"version", server.version}};
+            {"version", server.version},
+            {"artifacts_missing", server.artifacts.missing_files}};
 }
 
 }  // namespace
@@ -33,7 +35,9 @@ struct Replication::Parts {
                   d.version},
           follower(context),
           presence(context, follower, d.health, d.events, settings.max_lag),
-          store(context, follower, presence) {}
+          store(context, follower, presence),
+          health(d.health),
+          events(d.events) {}
 
     Settings settings;
     std::unique_ptr<Etcd> etcd;
@@ -41,6 +45,9 @@ struct Replication::Parts {
     Follower follower;
     Presence presence;
     ReplicatedStore store;
+    HealthRegistry& health;
+    EventBus& events;
+    std::unique_ptr<ArtifactReplicator> artifacts;
 };
 
 Replication::Replication(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
@@ -60,12 +67,26 @@ Store& Replication::store() {
     return parts_->store;
 }
 
+ArtifactPeers& Replication::share_artifacts(const ArtifactFiles& files, std::unique_ptr<ArtifactDownloader> downloader,
+                                            Metrics& metrics) {
+    auto& p = *parts_;
+    ArtifactParts parts{p.store, files, std::move(downloader), p.health, p.events, metrics};
+    p.artifacts = std::make_unique<ArtifactReplicator>(p.context, p.presence, std::move(parts));
+    return *p.artifacts;
+}
+
+void Replication::set_artifact_endpoint(std::string endpoint) {
+    if (parts_->artifacts) parts_->artifacts->set_endpoint(std::move(endpoint));
+}
+
 void Replication::start() {
     parts_->follower.start();
     parts_->presence.start();
+    if (parts_->artifacts) parts_->artifacts->start();
 }
 
 Awaitable<void> Replication::stop() {
+    if (parts_->artifacts) co_await parts_->artifacts->stop();
     co_await parts_->presence.stop();
     parts_->etcd->stop();
     co_await parts_->follower.stop();
@@ -98,6 +119,7 @@ json::object Replication::status() const {
                      {"snapshots", p.follower.snapshots()},
                      {"error", error}};
     out["servers"] = std::move(servers);
+    if (p.artifacts) out["artifacts"] = p.artifacts->status();
     return out;
 }
 

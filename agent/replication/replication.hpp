@@ -4,10 +4,17 @@
 #include <memory>
 #include <vector>
 
+#include "agent/core/inventory/artifact_transfer.hpp"
 #include "agent/replication/context.hpp"
+#include "agent/sdk/artifact_peers.hpp"
 #include "agent/sdk/command.hpp"
 #include "agent/sdk/event.hpp"
 #include "agent/sdk/health.hpp"
+#include "agent/sdk/metrics.hpp"
+
+namespace nett {
+class ArtifactFiles;
+}
 
 namespace nett::replication {
 
@@ -32,11 +39,18 @@ public:
     ~Replication();
 
     Store& store();
+    // Has missing files of artifact sets fetched from the other servers. Once, before start(); what is borrowed
+    // outlives this.
+    ArtifactPeers& share_artifacts(const ArtifactFiles& files, std::unique_ptr<ArtifactDownloader> downloader,
+                                   Metrics& metrics);
+    // Where the other servers fetch them from this one, "[2001:db8::1]:8443"; empty: nowhere.
+    void set_artifact_endpoint(std::string endpoint);
     void start();
     // Whatever is under way ends; the servers are told that this one is gone.
     Awaitable<void> stop();
 
-    // {role, name, cluster_prefix, doing, revision, head, age_ms, max_lag_s, member, members, error, servers: […]}
+    // {role, name, cluster_prefix, doing, revision, head, age_ms, max_lag_s, member, members, error, servers: […],
+    // artifacts}
     boost::json::object status() const;
     // Answers how many records were moved into etcd.
     Awaitable<Result<std::uint64_t>> migrate_in();

@@ -29,6 +29,8 @@
 
 namespace nett {
 
+class ArtifactPeers;  // agent/sdk/artifact_peers.hpp
+
 // What the host lends to a plugin. Every reference outlives the plugin.
 struct Host {
     asio::any_io_executor loop;  // the decision loop: one thread; start/reconfigure/stop and all callbacks run here
@@ -43,6 +45,7 @@ struct Host {
     std::string hostname;            // of this agent, as configured; the switch's name in "tor-a/swp7"
     std::string artifact_directory;  // content-addressed files: <dir>/sha256/<64 hex digits>
     Metrics& metrics;
+    ArtifactPeers* artifact_peers = nullptr;  // nullptr: the state is this server's own
 };
 
 class Plugin {

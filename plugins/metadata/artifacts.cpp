@@ -22,10 +22,11 @@ Result<const ArtifactFile*> file_of(const ArtifactSet& set, const std::string& n
 }  // namespace
 
 Artifacts::Artifacts(Store& store, EventBus& events, asio::any_io_executor loop, asio::any_io_executor io,
-                     std::string directory)
+                     std::string directory, ArtifactPeers* peers)
     : store_(store),
       events_(events),
       io_(io),
+      peers_(peers),
       verifier_(std::move(directory),
                 [this](const auto& sha256, bool damaged, const auto& reason) { report(sha256, damaged, reason); }),
       tasks_(loop, log_),
@@ -39,8 +40,10 @@ Result<void> Artifacts::start() {
         }
         signal_.cancel();
     });
+    fetched_ = events_.subscribe("artifact.fetched", [this](const Event&) { signal_.cancel(); });
     verifier_.start();
     stopping_ = false;
+    closed_ = false;
     tasks_.spawn(patrol());
     return {};
 }
@@ -49,7 +52,10 @@ Awaitable<void> Artifacts::stop() {
     stopping_ = true;
     verifier_.stop();
     watch_.reset();
+    fetched_.reset();
     signal_.cancel();
+    closed_ = true;
+    if (peers_ != nullptr) peers_->interrupt();
     co_await tasks_.join();
 }
 
@@ -104,6 +110,7 @@ void Artifacts::report(const std::string& sha256, bool damaged, const std::strin
     verdicts_.fetch_add(1, std::memory_order_release);
     const auto names = names_of(sha256);
     if (damaged) {
+        fetch_anew(sha256);
         log_.error("an artifact is damaged and not served", {{"files", names}, {"sha256", sha256}, {"reason", reason}});
     } else {
         log_.info("a damaged artifact is whole again", {{"files", names}, {"sha256", sha256}});
@@ -112,6 +119,12 @@ void Artifacts::report(const std::string& sha256, bool damaged, const std::strin
                      names,
                      damaged ? reason : "it has its digest again",
                      {{"sha256", sha256}, {"files", names}, {"reason", reason}}});
+}
+
+void Artifacts::fetch_anew(const std::string& sha256) {
+    const auto table = table_.load();
+    const auto file = table->files().find(sha256);
+    if (peers_ != nullptr && file != table->files().end()) peers_->fetch(sha256, file->second.size);
 }
 
 // "talos/vmlinuz, other/vmlinuz".
@@ -139,7 +152,18 @@ Result<std::shared_ptr<const ArtifactSet>> Artifacts::set(const std::string& nam
 }
 
 Awaitable<FileVerifier::OpenResult> Artifacts::open(ArtifactFile file) {
-    return verifier_.open(std::move(file.sha256), file.size);
+    auto opened = co_await verifier_.open(file.sha256, file.size);
+    if (opened || !comes_from_peer(file.sha256, opened.error())) co_return opened;
+    auto arriving = closed_ ? nullptr : peers_->fetch(file.sha256, file.size);
+    if (!arriving) co_return opened;
+    // An answer is begun when there is something to send.
+    auto there = co_await arriving->wait(0);
+    if (!there) co_return fail(std::move(there.error()));
+    co_return OpenFile::arriving(std::move(arriving));
+}
+
+bool Artifacts::comes_from_peer(const std::string& sha256, const Error& why) const {
+    return peers_ != nullptr && why.code == Code::kDataLoss && peers_->have(sha256);
 }
 
 Awaitable<Result<void>> Artifacts::prepare(std::shared_ptr<const ArtifactSet> set) {
@@ -148,7 +172,9 @@ Awaitable<Result<void>> Artifacts::prepare(std::shared_ptr<const ArtifactSet> se
         auto file = file_of(*set, name);
         if (!file) co_return fail(std::move(file.error()));
         auto opened = co_await verifier_.open((*file)->sha256, (*file)->size);
-        if (!opened) co_return fail(std::move(opened.error()).in(set->name + "/" + name));
+        if (opened) continue;
+        if (!comes_from_peer((*file)->sha256, opened.error()))
+            co_return fail(std::move(opened.error()).in(set->name + "/" + name));
     }
     co_return Result<void>{};
 }
@@ -158,18 +184,21 @@ Result<void> Artifacts::check_bootable(const ArtifactSet& set) const {
         auto file = file_of(set, name);
         if (!file) return fail(std::move(file.error()));
         auto opened = verifier_.open_known((*file)->sha256, (*file)->size);
-        if (!opened) return fail(std::move(opened.error()).in(set.name + "/" + name));
+        if (!opened && !comes_from_peer((*file)->sha256, opened.error()))
+            return fail(std::move(opened.error()).in(set.name + "/" + name));
     }
     return {};
 }
 
-std::vector<std::string> Artifacts::missing() const {
-    std::vector<std::string> out;
+Artifacts::Missing Artifacts::missing() const {
+    Missing out;
     const auto table = table_.load();
     for (const auto& [name, set] : table->sets()) {
         for (const auto& file : set.files) {
             const auto trouble = verifier_.trouble(file.sha256, file.size);
-            if (trouble) out.push_back(fmt::format("{}/{}: {}", name, file.name, *trouble));
+            if (!trouble) continue;
+            const bool arriving = peers_ != nullptr && peers_->have(file.sha256);
+            (arriving ? out.arriving : out.lost).push_back(fmt::format("{}/{}: {}", name, file.name, *trouble));
         }
     }
     return out;

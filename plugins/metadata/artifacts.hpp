@@ -9,6 +9,7 @@
 
 #include <boost/asio/steady_timer.hpp>
 
+#include "agent/sdk/artifact_peers.hpp"
 #include "agent/sdk/asio.hpp"
 #include "agent/sdk/event.hpp"
 #include "agent/sdk/log.hpp"
@@ -28,7 +29,7 @@ namespace nett::metadata {
 class Artifacts {
 public:
     Artifacts(Store& store, EventBus& events, asio::any_io_executor loop, asio::any_io_executor io,
-              std::string directory);
+              std::string directory, ArtifactPeers* peers = nullptr);
 
     // Loop thread. Reads the sets, and begins to verify their files on `io`.
     Result<void> start();
@@ -40,14 +41,20 @@ public:
     std::shared_ptr<const ArtifactTable> table() const { return table_.load(); }
     // kNotFound without such a set.
     Result<std::shared_ptr<const ArtifactSet>> set(const std::string& name) const;
-    // The file, verified. kDataLoss when it should be here and is not, or not with its digest.
+    // The file, verified; one that is not here or is damaged comes from another server, if one has it. kDataLoss when
+    // it should be here and is not, or not with its digest.
     Awaitable<FileVerifier::OpenResult> open(ArtifactFile file);
     // Verifies kernel and initramfs where that is to be done; errors are those of check_bootable().
     Awaitable<Result<void>> prepare(std::shared_ptr<const ArtifactSet> set);
-    // That kernel and initramfs are here and verified: kDataLoss when not, kUnavailable when prepare() comes first.
+    // That kernel and initramfs are here and verified, or come from another server: kDataLoss when not, kUnavailable
+    // when prepare() comes first.
     Result<void> check_bootable(const ArtifactSet& set) const;
     // What is missing or damaged of all sets, for the health registry: "set/file: reason".
-    std::vector<std::string> missing() const;
+    struct Missing {
+        std::vector<std::string> lost;      // nobody has it
+        std::vector<std::string> arriving;  // another server has it
+    };
+    Missing missing() const;
     // How often a file was found damaged, or whole again: answers made before the last time may be wrong.
     std::uint64_t verdicts() const { return verdicts_.load(std::memory_order_acquire); }
 
@@ -55,12 +62,17 @@ private:
     Result<void> rebuild();
     Awaitable<void> patrol();
     Awaitable<void> check(ArtifactFile file, bool again);
+    // Whether a file that cannot be served from here can be from another server.
+    bool comes_from_peer(const std::string& sha256, const Error& why) const;
     void report(const std::string& sha256, bool damaged, const std::string& reason);
+    // Replaces a damaged file by another server's copy.
+    void fetch_anew(const std::string& sha256);
     std::string names_of(const std::string& sha256) const;
 
     Store& store_;
     EventBus& events_;
     asio::any_io_executor io_;
+    ArtifactPeers* const peers_;  // nullptr: there are no other servers
     Logger log_{"metadata"};
     FileVerifier verifier_;
     SharedValue<ArtifactTable> table_{std::make_shared<const ArtifactTable>(std::vector<ArtifactSet>{})};
@@ -68,7 +80,9 @@ private:
     TaskGroup tasks_;
     asio::steady_timer signal_;
     Subscription watch_;
-    bool stopping_ = false;  // loop thread
+    Subscription fetched_;             // one has come from another server: to be hashed
+    bool stopping_ = false;            // loop thread
+    std::atomic<bool> closed_{false};  // nobody begins to wait for another server
 };
 
 }  // namespace nett::metadata

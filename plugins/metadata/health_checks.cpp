@@ -21,9 +21,16 @@ HealthCondition state_condition(const Store& store) {
 
 HealthCondition artifacts_condition(const Artifacts& artifacts) {
     const auto missing = artifacts.missing();
-    if (missing.empty()) return condition("artifacts", HealthState::kOk, "complete");
+    if (missing.lost.empty() && missing.arriving.empty()) return condition("artifacts", HealthState::kOk, "complete");
+    if (missing.lost.empty()) {
+        // Served all the same, so no reason to withdraw.
+        return condition("artifacts", HealthState::kDegraded,
+                         fmt::format("{} file(s) come from other servers; first: {}", missing.arriving.size(),
+                                     missing.arriving.front()),
+                         "see \"show replication\"");
+    }
     return condition("artifacts", HealthState::kFailed,
-                     fmt::format("{} file(s) missing or damaged; first: {}", missing.size(), missing.front()),
+                     fmt::format("{} file(s) missing or damaged; first: {}", missing.lost.size(), missing.lost.front()),
                      "import the artifact set again on this host");
 }
 

@@ -74,7 +74,14 @@ Awaitable<bool> send(Stream& stream, HttpSession& session, const Outgoing& outgo
         }
         char* const buffer = scratch_buffer();
         const auto filled = outgoing.fill(offset, buffer, kFileBufferBytes);
-        if (!filled) co_return false;
+        if (!filled) {
+            if (filled.error().code != Code::kUnavailable) co_return false;
+            session.disarm();  // whoever fetches the file bounds the wait
+            const bool arrived = co_await outgoing.arrival(offset);
+            if (!arrived) co_return false;
+            want = Want::kNothing;
+            continue;
+        }
         const auto attempt = stream.try_write(buffer, *filled);
         if (attempt.error) co_return false;
         Counters::add(session.counters.bytes_sent, attempt.bytes);

@@ -42,11 +42,18 @@ Result<std::shared_ptr<const OpenFile>> OpenFile::open(const std::string& path, 
     return file;
 }
 
+std::shared_ptr<const OpenFile> OpenFile::arriving(std::shared_ptr<ArrivingFile> file) {
+    const std::shared_ptr<OpenFile> made(new OpenFile(-1, {}));
+    made->arriving_ = std::move(file);
+    return made;
+}
+
 OpenFile::~OpenFile() {
-    ::close(fd_);
+    if (fd_ >= 0) ::close(fd_);
 }
 
 Result<std::size_t> OpenFile::read_at(std::uint64_t offset, char* buffer, std::size_t length) const {
+    if (arriving_) return arriving_->read_at(offset, buffer, length);
     std::size_t done = 0;
     while (done < length) {
         const auto count = ::pread(fd_, buffer + done, length - done, static_cast<off_t>(offset + done));

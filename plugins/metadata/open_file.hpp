@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "agent/sdk/artifact_peers.hpp"
 #include "agent/sdk/result.hpp"
 
 namespace nett::metadata {
@@ -25,20 +26,25 @@ class OpenFile {
 public:
     // kNotFound when there is none, kDataLoss when it is no regular file of exactly `size` bytes.
     static Result<std::shared_ptr<const OpenFile>> open(const std::string& path, std::uint64_t size);
+    // One that comes from another server while it is served.
+    static std::shared_ptr<const OpenFile> arriving(std::shared_ptr<ArrivingFile> file);
     ~OpenFile();
     OpenFile(const OpenFile&) = delete;
     OpenFile& operator=(const OpenFile&) = delete;
 
     // Reads up to `length` bytes at `offset`; short only at the end of the file. kDataLoss when the file was written to
-    // since it was opened: what was verified then is not what would be read now.
+    // since it was opened: what was verified then is not what would be read now. kUnavailable: not arrived yet.
     Result<std::size_t> read_at(std::uint64_t offset, char* buffer, std::size_t length) const;
     // As it was opened.
     const FileIdentity& identity() const { return identity_; }
+    // nullptr: all of it is here.
+    ArrivingFile* arriving() const { return arriving_.get(); }
 
 private:
     OpenFile(int fd, FileIdentity identity) : fd_(fd), identity_(identity) {}
     int fd_;
     FileIdentity identity_;
+    std::shared_ptr<ArrivingFile> arriving_ = nullptr;
 };
 
 }  // namespace nett::metadata

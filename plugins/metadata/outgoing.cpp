@@ -57,13 +57,27 @@ Result<std::size_t> Outgoing::fill(std::uint64_t offset, char* buffer, std::size
             done += copy(one.text, offset, buffer + done, capacity - done);
         } else {
             auto got = read(*response_.file, one.window, offset, buffer + done, capacity - done);
-            if (!got) return got;
+            // What comes before a part that has not arrived goes out.
+            if (!got) return got.error().code == Code::kUnavailable && done > 0 ? Result<std::size_t>(done) : got;
             done += *got;
             if (*got < one.window.count - offset) break;
         }
         offset = 0;
     }
     return done;
+}
+
+Awaitable<bool> Outgoing::arrival(std::uint64_t offset) const {
+    auto* const arriving = response_.file ? response_.file->arriving() : nullptr;
+    for (std::size_t i = 0; arriving != nullptr && i < runs(); ++i) {
+        const auto one = run(i);
+        if (offset < one.size()) {
+            const auto there = co_await arriving->wait(one.window.first + offset);
+            co_return there.has_value();
+        }
+        offset -= one.size();
+    }
+    co_return false;
 }
 
 void Outgoing::report(std::uint64_t offset, std::uint64_t count) const {

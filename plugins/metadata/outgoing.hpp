@@ -22,6 +22,9 @@ public:
     // length can then only be broken off by closing.
     Result<std::size_t> fill(std::uint64_t offset, char* buffer, std::size_t capacity) const;
 
+    // After fill() said kUnavailable: ends when it can go on. False: it never will, or the answer is not of a file that
+    // arrives.
+    Awaitable<bool> arrival(std::uint64_t offset) const;
     // Tells the response (on_sent) which of its file's bytes were among these.
     void report(std::uint64_t offset, std::uint64_t count) const;
 

@@ -120,7 +120,7 @@ private:
     struct Parts {
         explicit Parts(const Host& host)
             : recorder(host.store, host.loop, host.clock),
-              artifacts(host.store, host.events, host.loop, host.io, host.artifact_directory),
+              artifacts(host.store, host.events, host.loop, host.io, host.artifact_directory, host.artifact_peers),
               boots(host.metrics),
               service({host.store, host.secrets, host.events, host.clock, &boots}, tenants, ports, recorder, artifacts),
               server(std::make_shared<Server>(host.loop, host.io, host.clock,

@@ -64,6 +64,15 @@ std::vector<ConfigCommand> state_commands() {
          {},
          {},
          std::to_string(defaults.max_lag.count())},
+        {"",
+         "state artifact-endpoint {endpoint:endpoint6}",
+         "Where the other servers fetch artifacts from this one",
+         {{"state", "State"},
+          {"artifact-endpoint", "An endpoint of \"api listen\" that is this server's alone"},
+          {"endpoint", "[ADDRESS]:PORT"}},
+         {},
+         {},
+         "the first of \"api listen\" that is no loopback address"},
     };
 }
 
@@ -80,6 +89,7 @@ StateSettings read_state_settings(const ConfigNode& root) {
     out.server_name = root.text("state server-name", "name", "");
     out.prefix = root.text("state prefix", "prefix", out.prefix);
     while (out.prefix.ends_with('/')) out.prefix.pop_back();
+    out.artifact_endpoint = root.text("state artifact-endpoint", "endpoint", "");
     out.max_lag = std::chrono::seconds(root.integer("state max-lag", "seconds", out.max_lag.count()));
     return out;
 }

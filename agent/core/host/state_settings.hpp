@@ -18,6 +18,7 @@ struct StateSettings {
     std::string server_name;  // in the members' certificates; empty: their addresses
     std::string prefix = "/nett";
     std::chrono::seconds max_lag{10};
+    std::string artifact_endpoint;  // where other servers fetch artifacts from this one; empty: `api listen` says
     friend bool operator==(const StateSettings&, const StateSettings&) = default;
 };
 

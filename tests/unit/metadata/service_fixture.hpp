@@ -15,6 +15,7 @@
 
 #include "agent/sdk/strings.hpp"
 #include "plugins/metadata/service.hpp"
+#include "tests/unit/metadata/fake_peers.hpp"
 #include "tests/unit/support/memory_store.hpp"
 
 namespace nett::metadata::test {
@@ -178,7 +179,8 @@ protected:
     TenantCache tenants_;
     PortTable ports_;
     Recorder recorder_{store, context_.get_executor(), clock_};
-    Artifacts artifacts_{store, events_, context_.get_executor(), context_.get_executor(), directory_};
+    FakePeers peers_;  // without files unless a test gives them some
+    Artifacts artifacts_{store, events_, context_.get_executor(), context_.get_executor(), directory_, &peers_};
     Service service_{{store, secrets_, events_, clock_}, tenants_, ports_, recorder_, artifacts_};
     ServiceSettings settings_;
     Conversation conversation_;

@@ -351,7 +351,7 @@ TEST_F(ServiceTest, ServesRangesOfArtifacts) {
 TEST_F(ServiceTest, ATruncatedArtifactIsNotServed) {
     std::filesystem::resize_file(directory_ + "/sha256/" + sha256_hex("kernel bytes"), 3);
     EXPECT_EQ(get("/v1/artifacts/talos/vmlinuz").status, 500U);
-    EXPECT_EQ(artifacts_.missing().size(), 1U);
+    EXPECT_EQ(artifacts_.missing().lost.size(), 1U);
 }
 
 TEST_F(ServiceTest, AFlippedByteIsNotServedUntilItIsImportedAgain) {
@@ -363,15 +363,51 @@ TEST_F(ServiceTest, AFlippedByteIsNotServedUntilItIsImportedAgain) {
     EXPECT_EQ(get("/v1/artifacts/talos/vmlinuz").status, 500U);
     EXPECT_EQ(boot().status, 404U);  // the disk rather than an installer that might do anything
     EXPECT_EQ(stored().state, MachineState::kNew);
-    ASSERT_EQ(artifacts_.missing().size(), 1U);
-    EXPECT_EQ(artifacts_.missing().front(), "talos/vmlinuz: its bytes have SHA-256 " + sha256_hex("kernel bytez") +
-                                                "; import the artifact set again");
+    ASSERT_EQ(artifacts_.missing().lost.size(), 1U);
+    EXPECT_EQ(artifacts_.missing().lost.front(), "talos/vmlinuz: its bytes have SHA-256 " + sha256_hex("kernel bytez") +
+                                                     "; import the artifact set again");
     EXPECT_EQ(events_.count("artifact.corrupt"), 1);
     add_file("vmlinuz", "kernel bytes");
     EXPECT_EQ(get("/v1/artifacts/talos/vmlinuz").status, 200U);
     EXPECT_EQ(events_.count("artifact.restored"), 1);
-    EXPECT_TRUE(artifacts_.missing().empty());
+    EXPECT_TRUE(artifacts_.missing().lost.empty());
     EXPECT_EQ(boot().status, 200U);
+}
+
+TEST_F(ServiceTest, AFileThatAnotherServerHasIsServedFromThereAndNoReasonToRefuseABoot) {
+    enrol(node());
+    const auto digest = sha256_hex("kernel bytes");
+    std::filesystem::remove(directory_ + "/sha256/" + digest);
+    ASSERT_EQ(artifacts_.missing().lost.size(), 1U);
+    peers_.files[digest] = std::make_shared<FakeArriving>("kernel bytes", 5);
+    EXPECT_TRUE(artifacts_.missing().lost.empty());
+    EXPECT_EQ(artifacts_.missing().arriving.size(), 1U);
+    EXPECT_EQ(boot().status, 200U);
+    const auto response = get("/v1/artifacts/talos/vmlinuz");
+    EXPECT_EQ(response.status, 200U);
+    EXPECT_EQ(response.etag, digest);
+    EXPECT_EQ(response.file_size, 12U);
+    ASSERT_NE(response.file, nullptr);
+    EXPECT_NE(response.file->arriving(), nullptr);
+    add_file("vmlinuz", "kernel bytes");
+    EXPECT_EQ(get("/v1/artifacts/talos/vmlinuz").file->arriving(), nullptr);
+}
+
+TEST_F(ServiceTest, AFileThatNobodySendsIsNoAnswerBegun) {
+    const auto digest = sha256_hex("kernel bytes");
+    std::filesystem::remove(directory_ + "/sha256/" + digest);
+    peers_.files[digest] = std::make_shared<FakeArriving>("kernel bytes", 5, 0);
+    EXPECT_GE(get("/v1/artifacts/talos/vmlinuz").status, 500U);
+}
+
+TEST_F(ServiceTest, ADamagedFileIsFetchedAnewFromAnotherServer) {
+    const auto digest = sha256_hex("kernel bytes");
+    EXPECT_EQ(get("/v1/artifacts/talos/vmlinuz").status, 200U);
+    peers_.files[digest] = std::make_shared<FakeArriving>("kernel bytes", 5);
+    overwrite(directory_ + "/sha256/" + digest, "kernel bytez");
+    EXPECT_NE(get("/v1/artifacts/talos/vmlinuz").file->arriving(), nullptr);
+    EXPECT_FALSE(peers_.fetched.empty());
+    EXPECT_EQ(events_.count("artifact.corrupt"), 1);
 }
 
 TEST_F(ServiceTest, ServesByVersionArchitectureAndSchematic) {

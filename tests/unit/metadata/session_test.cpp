@@ -16,6 +16,7 @@
 #include <boost/beast/_experimental/test/stream.hpp>
 
 #include "plugins/metadata/ranges.hpp"
+#include "tests/unit/metadata/fake_peers.hpp"
 
 namespace nett::metadata {
 namespace {
@@ -156,6 +157,45 @@ TEST_F(SessionTest, StreamsAFileLargerThanItsBuffer) {
     EXPECT_EQ(body, std::string(kFileBufferBytes + 10, 'x'));
     EXPECT_EQ(counters_.bytes_sent, bytes.size());
     EXPECT_EQ(answer("HEAD /file HTTP/1.1\r\n\r\n"), bytes.substr(0, bytes.size() - body.size()));
+}
+
+TEST_F(SessionTest, SendsAFileWhileItComesIn) {
+    const auto whole = answer("GET /file HTTP/1.1\r\n\r\n");
+    const auto size = kFileBufferBytes + 10;
+    const auto arriving = std::make_shared<test::FakeArriving>(std::string(size, 'x'), 1000);
+    handler_ = [&](Request, const Peer&, Conversation&) -> Awaitable<Response> {
+        auto response = file_response();
+        response.file = OpenFile::arriving(arriving);
+        co_return response;
+    };
+    EXPECT_EQ(answer("GET /file HTTP/1.1\r\n\r\n"), whole);
+    EXPECT_EQ(arriving->waits, static_cast<int>(size / 1000 + 1));
+    EXPECT_EQ(end_, SessionEnd::kOrderly);
+}
+
+TEST_F(SessionTest, WaitsForThePlaceOfAFileThatIsAskedFor) {
+    const auto arriving = std::make_shared<test::FakeArriving>("0123456789", 4);
+    handler_ = [&](Request, const Peer&, Conversation&) -> Awaitable<Response> {
+        auto response = plain(206, Outcome::kArtifact, "");
+        response.file = OpenFile::arriving(arriving);
+        response.file_size = 10;
+        response.window = ByteRange{6, 3};
+        co_return response;
+    };
+    EXPECT_TRUE(answer("GET /file HTTP/1.1\r\n\r\n").ends_with("\r\n\r\n678"));
+    EXPECT_EQ(arriving->waits, 3);
+}
+
+TEST_F(SessionTest, BreaksOffWhenTheRestOfAFileDoesNotCome) {
+    handler_ = [](Request, const Peer&, Conversation&) -> Awaitable<Response> {
+        auto response = file_response();
+        response.file = OpenFile::arriving(
+            std::make_shared<test::FakeArriving>(std::string(kFileBufferBytes + 10, 'x'), 1000, 3000));
+        co_return response;
+    };
+    const auto bytes = answer("GET /file HTTP/1.1\r\n\r\n");
+    EXPECT_EQ(bytes.size() - (bytes.find("\r\n\r\n") + 4), 3000U);
+    EXPECT_EQ(end_, SessionEnd::kBroken);
 }
 
 TEST_F(SessionTest, SendsTheRangesOfAFileAsMultipart) {
