@@ -28,7 +28,10 @@ public:
 
 private:
     void step() {
-        if (auto taken = take(request_); !taken) return Finish(to_status(taken.error()));
+        if (auto taken = take(request_); !taken) {
+            import_.reset();
+            return Finish(to_status(taken.error()));
+        }
         StartRead(&request_);
     }
 
@@ -63,6 +66,7 @@ private:
         if (!import_)
             return Finish({grpc::StatusCode::INVALID_ARGUMENT, "the first message of an upload is its header"});
         auto stored = import_->finish(expected_.sha256(), expected_.size());
+        import_.reset();  // who is told may begin the next one at once
         if (!stored) return Finish(to_status(stored.error()));
         reply_->set_sha256(stored->sha256);
         reply_->set_size(stored->size);
