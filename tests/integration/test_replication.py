@@ -187,6 +187,19 @@ def test_a_server_that_was_frozen_catches_up(servers, register):
     wait.until("the copy has it", lambda: has_machine(servers[2], machine), 40, every=0.3)
 
 
+def test_an_order_that_a_stale_copy_takes_for_done_is_not_acknowledged(servers, register):
+    """A server that is behind has the machine in the wanted state already; the cluster has not."""
+    machine, _ = register()
+    everywhere(servers, lambda one: has_machine(one, machine), "it is there")
+    assert servers[1].try_shell(f"machine {machine} state active")[0] == 0
+    everywhere(servers, lambda one: state_of(one, machine) == "active", "it is active")
+    servers[2].cut()
+    assert servers[1].try_shell(f"machine {machine} state reprovision")[0] == 0
+    assert state_of(servers[2], machine) == "active"
+    code, text = servers[2].try_shell(f"machine {machine} state active")
+    assert code != 0 and "etcd" in text, text
+
+
 def test_nothing_acknowledged_is_lost_while_members_and_servers_are_killed(servers, cluster):
     acknowledged = []
     for turn in range(6):

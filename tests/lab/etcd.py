@@ -16,8 +16,10 @@ META = "2001:db8:53::1"  # every server's, as behind an anycast address
 _STATE = "/nett"
 # A folder with etcd and etcdctl in place of those that are installed: another release's, by tests/lab/setup/etcd.sh.
 _PROGRAMS = os.environ.get("NETT_ETCD", "")
-# For nftables: what goes to some addresses is dropped, without a sign; and not any more.
-CUT = "table ip6 cut {\n chain out {\n  type filter hook output priority 0;\n  ip6 daddr { %s } drop\n }\n}\n"
+# For nftables: what goes to some addresses and comes from them is dropped, without a sign; and not any more.
+CUT = ("table ip6 cut {\n set far {\n  type ipv6_addr\n  elements = { %s }\n }\n"
+       " chain out {\n  type filter hook output priority 0;\n  ip6 daddr @far drop\n }\n"
+       " chain in {\n  type filter hook input priority 0;\n  ip6 saddr @far drop\n }\n}\n")
 MEND = "table ip6 cut {}\ndelete table ip6 cut\n"
 
 

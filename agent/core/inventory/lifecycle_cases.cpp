@@ -28,12 +28,13 @@ Awaitable<Result<Revision>> Inventory::change_state(std::string name, std::strin
         Cause cause{clock_.system_now(), by.actor, by.reason, by.actor == kAgent};
         const auto event = decide(found->value, cause);
         if (!event) return fail(event.error());
+        transaction.compares.push_back(unchanged(kMachineKind, name, found->revision));
+        // Nothing to do, as this copy has it: where servers share their state, only the comparison tells whether it is so.
         if (!*event) return transaction;
         if (**event == LifecycleEvent::kConfirm) cause.boot_id = last_boot_id(store_, name);
         auto next = nett::apply(found->value, **event, cause);
         if (!next) return fail(std::move(next.error()));
         if (**event == LifecycleEvent::kDecommission) release_prefix(*next, transaction);
-        transaction.compares.push_back(unchanged(kMachineKind, name, found->revision));
         transaction.puts.push_back(put_of(*next));
         events = lifecycle_events(found->value, *next, cause);
         return transaction;
