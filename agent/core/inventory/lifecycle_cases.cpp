@@ -29,7 +29,8 @@ Awaitable<Result<Revision>> Inventory::change_state(std::string name, std::strin
         const auto event = decide(found->value, cause);
         if (!event) return fail(event.error());
         transaction.compares.push_back(unchanged(kMachineKind, name, found->revision));
-        // Nothing to do, as this copy has it: where servers share their state, only the comparison tells whether it is so.
+        // Nothing to do, as this copy has it: where servers share their state, only the comparison tells whether it is
+        // so.
         if (!*event) return transaction;
         if (**event == LifecycleEvent::kConfirm) cause.boot_id = last_boot_id(store_, name);
         auto next = nett::apply(found->value, **event, cause);
