@@ -26,7 +26,7 @@ inline constexpr std::string_view kProfileKind = "profile";                 // p
 inline constexpr std::string_view kMachineKind = "machine";                 // name
 inline constexpr std::string_view kMachineConfigKind = "machine-config";    // machine's name
 inline constexpr std::string_view kBootHistoryKind = "boot-history";        // machine's name
-inline constexpr std::string_view kUnknownMachineKind = "unknown-machine";  // UUID, else MAC
+inline constexpr std::string_view kUnknownMachineKind = "unknown-machine";  // unknown_machine_key()
 inline constexpr std::string_view kPrefixPoolKind = "prefix-pool";          // name
 inline constexpr std::string_view kAllocationKind = "allocation";           // allocation_key()
 inline constexpr std::string_view kArtifactSetKind = "artifact-set";        // name
@@ -125,7 +125,7 @@ std::string profile_key(std::string_view tenant, std::string_view name);
 // A port this machine is expected behind; its boot requests come from that port's prefix.
 struct PortBinding {
     std::string port;  // "tor-a/swp7"
-    Prefix6 prefix;    // the port's /64
+    Prefix6 prefix;    // the port's /64; of length 0: whichever the switch advertises there
 };
 
 struct BootRecord {
@@ -327,8 +327,7 @@ struct IdempotencyRecord {
     std::string key;
     std::string method;          // "PutMachine"
     std::string request_sha256;  // another request with the same key is refused
-    Revision revision = 0;       // of the first answer
-    std::string answer;          // what it had besides the revision: a job's id, or empty
+    std::string answer;          // what it had besides the record's own revision: a job's id, or empty
     SystemTime created{};
 };
 std::string idempotency_key(std::string_view actor, std::string_view key);  // "<actor>/<key>"

@@ -164,7 +164,6 @@ json::value to_json(const IdempotencyRecord& value) {
     out["key"] = value.key;
     out["method"] = value.method;
     out["request_sha256"] = value.request_sha256;
-    out["revision"] = value.revision;
     out["answer"] = value.answer;
     out["created"] = to_rfc3339(value.created);
     return out;
@@ -177,7 +176,6 @@ Result<IdempotencyRecord> decode<IdempotencyRecord>(std::string_view json_text) 
         in.text("key", out.key);
         in.text("method", out.method);
         in.text("request_sha256", out.request_sha256);
-        in.number("revision", out.revision);
         in.text("answer", out.answer);
         in.time("created", out.created);
     });

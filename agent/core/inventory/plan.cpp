@@ -117,8 +117,7 @@ Result<std::optional<Once>> Inventory::answered_before(const OnceKey& key, const
 // Adds the answer to the draft, and lets a few that are too old go.
 Awaitable<Result<void>> Inventory::remember(Draft& made, const OnceKey& key, const By& by, std::string answer) const {
     constexpr std::size_t kForgottenAtOnce = 4;
-    IdempotencyRecord record{by.actor, key.key,           key.method,         key.request_sha256,
-                             0,        std::move(answer), clock_.system_now()};
+    IdempotencyRecord record{by.actor, key.key, key.method, key.request_sha256, std::move(answer), clock_.system_now()};
     Transaction transaction;
     transaction.puts.push_back(put_of(record));
     const auto oldest =

@@ -69,7 +69,7 @@ TEST(Model, EveryMemberSurvivesTheStateFile) {
     expect_whole(Allocation{"nodes", "m", Prefix6::parse("2001:db8:f::/64").value(), kTime});
     expect_whole(BootToken{"ab", "m", "cd", kTime, kTime, "::1"});
     expect_whole(MediaGrant{"ab", "7", "m", "/i.iso", "cd", {Prefix6::parse("2001:db8::/64").value()}, kTime});
-    expect_whole(IdempotencyRecord{"unix:root", "k", "PutMachine", "ab", 7, "17", kTime});
+    expect_whole(IdempotencyRecord{"unix:root", "k", "PutMachine", "ab", "17", kTime});
     expect_identity(
         ArtifactSet{"s", "v1", "amd64", "abc", "a=b", {{"vmlinuz", "ff", 5}}, "vmlinuz", "initramfs.xz", "[]"});
     expect_identity(Bmc{"b", "https://[::1]", "root", "v1:x", "/redfish/v1/Systems/1", "/ca.pem", "ab"});
