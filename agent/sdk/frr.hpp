@@ -22,7 +22,7 @@
 
 namespace nett {
 
-// RFC 4861 section 4.6.2. Lifetimes in whole seconds.
+// RFC 4861 section 4.6.2. Lifetimes in whole seconds. Valid lifetime 0: not there, at once and without a farewell.
 struct RaPrefix {
     Prefix6 prefix;
     std::chrono::seconds valid_lifetime{600};
