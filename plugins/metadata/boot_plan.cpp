@@ -28,7 +28,7 @@ void put_machine(const FoundMachine& found, BootPlan& plan) {
     plan.transaction.compares.push_back(unchanged(kMachineKind, found.key, found.revision));
     plan.transaction.puts.push_back(put_of(plan.after));
     plan.transaction.actor = kActor;
-    plan.transaction.reason = plan.cause.reason;
+    plan.transaction.reason = plan.cause.reason + ", boot " + plan.cause.boot_id;  // one boot's and no other's
 }
 
 // What a template may say about the machine.

@@ -63,6 +63,9 @@ inline constexpr std::size_t kMaxKnownBoots = 4096;
 inline constexpr auto kKnownBootAge = 1s;
 // Histories in one transaction: etcd takes 128 operations in one, and the store's own records come with them.
 inline constexpr std::size_t kBootsAtOnce = 50;
+// Machines whose order to wipe is in doubt; more in one loss of a quorum would be a site at once. Those beyond it stay
+// as they are.
+inline constexpr std::size_t kMaxLateWipes = 1024;
 inline constexpr auto kRecordInterval = 1s;  // at most one round of counter writes in this time
 
 // Hashing an artifact lets others run after each slice: 1 MiB takes a core one to three milliseconds.

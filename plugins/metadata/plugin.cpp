@@ -17,6 +17,7 @@
 #include "plugins/metadata/disk_health.hpp"
 #include "plugins/metadata/handover.hpp"
 #include "plugins/metadata/health_checks.hpp"
+#include "plugins/metadata/late_wipes.hpp"
 #include "plugins/metadata/limits.hpp"
 #include "plugins/metadata/recorder.hpp"
 #include "plugins/metadata/self_probe.hpp"
@@ -61,6 +62,7 @@ public:
             if (recording) co_await parts->recorder.stop();
             co_return fail(std::move(recording ? verifying.error() : recording.error()));
         }
+        parts->late_wipes.start();
         parts_ = std::move(parts);
         stopping_ = false;
         tasks_.spawn(watch_health());
@@ -92,6 +94,7 @@ public:
         co_await parts_->server->stop(deadline);  // before the rest: then nobody records or asks for tenants
         co_await parts_->side.stop(deadline);
         co_await parts_->recorder.stop();
+        co_await parts_->late_wipes.stop();
         parts_->ports.stop();
         parts_->tenants.stop();
         host_.health.forget("metadata");
@@ -121,8 +124,10 @@ private:
         explicit Parts(const Host& host)
             : recorder(host.store, host.loop, host.clock),
               artifacts(host.store, host.events, host.loop, host.io, host.artifact_directory, host.artifact_peers),
+              late_wipes(host.store, host.events, host.loop),
               boots(host.metrics),
-              service({host.store, host.secrets, host.events, host.clock, &boots}, tenants, ports, recorder, artifacts),
+              service({host.store, host.secrets, host.events, host.clock, &late_wipes, &boots}, tenants, ports,
+                      recorder, artifacts),
               server(std::make_shared<Server>(host.loop, host.io, host.clock,
                                               [this](Request request, const Peer& peer, Conversation& conversation) {
                                                   return service.handle(std::move(request), peer, conversation);
@@ -144,6 +149,7 @@ private:
         PortTable ports;
         Recorder recorder;
         Artifacts artifacts;
+        LateWipes late_wipes;
         BootMetrics boots;
         Service service;
         std::shared_ptr<Server> server;

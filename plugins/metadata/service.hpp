@@ -18,6 +18,7 @@
 #include "plugins/metadata/boot_plan.hpp"
 #include "plugins/metadata/http.hpp"
 #include "plugins/metadata/known_boots.hpp"
+#include "plugins/metadata/late_wipes.hpp"
 #include "plugins/metadata/log_limiter.hpp"
 #include "plugins/metadata/machines.hpp"
 #include "plugins/metadata/port_table.hpp"
@@ -37,7 +38,8 @@ struct ServiceEnvironment {
     const SecretBox& secrets;
     EventBus& events;
     const Clock& clock;
-    BootMetrics* boots = nullptr;  // counts boot requests; a test may do without
+    LateWipes* late_wipes = nullptr;  // a test may do without
+    BootMetrics* boots = nullptr;     // counts boot requests; a test may do without
 };
 
 // Any thread: all requests run concurrently on io threads. Everything it reads is local (store, directory, memory).

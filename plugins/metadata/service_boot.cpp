@@ -61,12 +61,16 @@ bool is_overtaken(const Error& error) {
     return error.code == Code::kAborted || error.code == Code::kAlreadyExists;
 }
 
+// It may have been stored, or may be yet.
+bool is_unanswered(const Error& error) {
+    return error.code == Code::kUnavailable || error.code == Code::kDeadlineExceeded;
+}
+
 // Servers that share their state cannot store it now, and that may last: the machine is not kept waiting, it boots its
 // disk and people are told why. A state of this server's own is back in a moment.
 Error unstored(const Store& store, Error error) {
-    const bool passes = error.code == Code::kUnavailable || error.code == Code::kDeadlineExceeded;
     const auto servers = store.list(kServerKind, "", 1);
-    if (passes && servers && !servers->empty()) error.code = Code::kFailedPrecondition;
+    if (is_unanswered(error) && servers && !servers->empty()) error.code = Code::kFailedPrecondition;
     return error;
 }
 
@@ -178,7 +182,14 @@ Awaitable<Result<BootPlan>> Service::decide(FoundMachine& found, Method method, 
         }
         if (!plan || method != Method::kGet || !plan->is_durable_first()) co_return plan;
         plan->lasting = false;
+        const std::string reason = plan->transaction.reason;
+        const bool uses_wipe = plan->before.wipe_pending && !plan->after.wipe_pending && host_.late_wipes != nullptr;
+        if (uses_wipe) host_.late_wipes->begin(reason, found.key, plan->before, found.revision);
         auto committed = co_await host_.store.commit(std::move(plan->transaction));
+        if (uses_wipe) {
+            const bool in_doubt = !committed && is_unanswered(committed.error());
+            in_doubt ? host_.late_wipes->given_up(reason) : host_.late_wipes->answered(reason);
+        }
         if (committed) {
             if (!plan->token_sha256.empty()) {
                 last_tokens_.note(found.key, plan->token_sha256, host_.clock.steady_now());

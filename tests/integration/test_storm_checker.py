@@ -166,7 +166,8 @@ def test_an_install_after_a_boot_that_waited_for_etcd_in_vain_is_right_and_after
     story.boot(30, "install")
     assert "answered install" in story.only_finding()
     story.boot(22, "disk", "b", end=27)
-    assert not story.findings()
+    findings, figures = check(story.lines, BOUNDS)
+    assert not findings and figures["wipes_unserved"] == 1
 
 
 def test_the_safe_default_is_right_in_trouble_only(story):

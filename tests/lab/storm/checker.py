@@ -7,7 +7,8 @@ What it proves of a history without findings:
   was killed; another one within `lag`, or, when a fault kept it from etcd meanwhile, within `lag` after that; through the fabric within
   `fabric_lag`, whatever happens;
 - a wipe is served at most once a request, and a request for one is not lost: the machine is not installed unwiped, unless a boot was
-  under way that may have used it up (its answer was lost, or it waited for etcd in vain and was the disk);
+  under way that may have used it up (its answer was lost, or it waited for etcd in vain and was the disk: counted as
+  `wipes_unserved`);
 - no prefix is given to two machines, and none is taken away;
 - at the end every server has every state that was acknowledged, or what certainly followed from it;
 - the address never had no announcer while a server was healthy.
@@ -73,6 +74,7 @@ class Checker:
         self._boots = self._by_machine("boot")
         self.findings = []
         self.largest_lag = 0.0
+        self.wipes_unserved = 0  # installs that only a boot sent to the disk explains
 
     def run(self):
         """The findings, as sentences; none: all is well."""
@@ -92,7 +94,8 @@ class Checker:
                 "boots_unanswered": sum(boot.outcome != "ok" for boots in self._boots.values() for boot in boots),
                 "orders": sum(order.outcome == "ok" for orders in self._orders.values() for order in orders),
                 "orders_doubtful": sum(order.outcome == "info" for orders in self._orders.values() for order in orders),
-                "faults": len(self._by_op["fault"]), "largest_lag_ms": round(self.largest_lag * 1000)}
+                "wipes_unserved": self.wipes_unserved, "faults": len(self._by_op["fault"]),
+                "largest_lag_ms": round(self.largest_lag * 1000)}
 
     def _by_machine(self, op):
         out = collections.defaultdict(list)
@@ -137,24 +140,27 @@ class Checker:
             out.append((order, max((boot.begin - later.end for later in followed), default=0.0)))
         return out
 
-    def _fits(self, order, machine, boot):
-        """Whether a machine in this order's state may be answered that."""
+    def _fits(self, order, machine, boot, may_use_up):
+        """Whether a machine in this order's state may be answered that. `may_use_up`: which boots may have taken a wipe."""
         if order.state == "reprovision":
             if boot.value == "wipe":
                 return True
             if boot.value == "disk":
                 return self._troubled(boot)
-            return any(other is not boot and other.end >= order.begin and other.begin <= boot.end and self._may_use_up(other)
+            return any(other is not boot and other.end >= order.begin and other.begin <= boot.end and may_use_up(other)
                        for other in self._boots[machine])
         if order.state == "new" and boot.value == "disk":
             return self._troubled(boot)
         return _INSTALLED[order.state] == boot.value
 
+    @staticmethod
+    def _may_have_taken(boot):
+        """Whether a boot that was to be wiped was given the wipe, or may have been."""
+        return boot.outcome != "ok" or boot.value == "wipe"
+
     def _may_use_up(self, boot):
-        """Whether a boot that was to be wiped has taken the wipe, or may have."""
-        if boot.outcome != "ok" or boot.value == "wipe":
-            return True
-        return boot.value == "disk" and boot.end - boot.begin >= self._bounds.attempt and self._troubled(boot)
+        """The same, or used it up unserved."""
+        return self._may_have_taken(boot) or boot.value == "disk" and boot.end - boot.begin >= self._bounds.attempt and self._troubled(boot)
 
     def _check_answer(self, machine, boot):
         if boot.outcome != "ok" or boot.value == "shed":
@@ -162,9 +168,11 @@ class Checker:
         lags = []
         candidates = self._candidates(machine, boot)
         for order, lag in candidates:
-            if self._fits(order, machine, boot):
+            if self._fits(order, machine, boot, self._may_use_up):
                 lags.append(lag)
         if lags:
+            if not any(self._fits(order, machine, boot, self._may_have_taken) for order, _ in candidates):
+                self.wipes_unserved += 1
             self.largest_lag = max(self.largest_lag, min(lags))
             return
         states = ", ".join(sorted({order.state for order, _ in candidates}))

@@ -89,6 +89,7 @@ protected:
         EXPECT_TRUE(ports_.start(store, "tor-a"));
         EXPECT_TRUE(recorder_.start());
         EXPECT_TRUE(artifacts_.start());
+        late_wipes_.start();
         ServiceSettings settings;
         settings.server_address = Address6(boost::asio::ip::make_address_v6("2001:db8:ffff::1"));
         service_.set_settings(settings);
@@ -96,6 +97,7 @@ protected:
     }
     ~ServiceTest() override {
         store.before_commit = nullptr;  // it may refer to what the test's body had
+        run(context_, with_result(late_wipes_.stop()));
         run(context_, with_result(artifacts_.stop()));
         run(context_, with_result(recorder_.stop()));
         ports_.stop();
@@ -181,7 +183,8 @@ protected:
     Recorder recorder_{store, context_.get_executor(), clock_};
     FakePeers peers_;  // without files unless a test gives them some
     Artifacts artifacts_{store, events_, context_.get_executor(), context_.get_executor(), directory_, &peers_};
-    Service service_{{store, secrets_, events_, clock_}, tenants_, ports_, recorder_, artifacts_};
+    LateWipes late_wipes_{store, events_, context_.get_executor()};
+    Service service_{{store, secrets_, events_, clock_, &late_wipes_}, tenants_, ports_, recorder_, artifacts_};
     ServiceSettings settings_;
     Conversation conversation_;
 };

@@ -21,6 +21,8 @@ public:
     // When set, reads or commits fail with it.
     std::optional<Error> read_fault;
     std::optional<Error> commit_fault;
+    // What commit_fault refused: a write whose answer was lost may be stored later, by land().
+    std::vector<Transaction> refused;
     // Called by each commit before it compares: a test can let somebody else win.
     std::function<void()> before_commit;
     // Every change so far, with actor and reason.
@@ -31,6 +33,11 @@ public:
         Transaction transaction;
         transaction.puts.push_back(std::move(put));
         return apply(std::move(transaction)).value();
+    }
+
+    // Stores what commit_fault refused, as far as its compares hold.
+    void land() {
+        for (auto& one : std::exchange(refused, {})) static_cast<void>(apply(std::move(one)));
     }
 
     Result<std::optional<Record>> get(std::string_view kind, std::string_view key) const override {
@@ -103,7 +110,10 @@ public:
 
     Awaitable<Result<Revision>> commit(Transaction transaction) override {
         if (before_commit) before_commit();
-        if (commit_fault) co_return fail(Error(*commit_fault));
+        if (commit_fault) {
+            refused.push_back(std::move(transaction));
+            co_return fail(Error(*commit_fault));
+        }
         co_return apply(std::move(transaction));
     }
 
