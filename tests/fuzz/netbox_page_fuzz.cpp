@@ -4,6 +4,7 @@
 #include <boost/json/src.hpp>
 
 #include "agent/sdk/address.cpp"
+#include "agent/sdk/https_url.cpp"
 #include "agent/sdk/result.cpp"
 #include "agent/sdk/strings.cpp"
 #include "plugins/metadata/netbox.cpp"
