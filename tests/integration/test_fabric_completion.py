@@ -6,63 +6,26 @@ import signal
 
 import pytest
 
-from tests.lab import frr, netns, speaker, story, wait
+from tests.lab import netns, speaker, story, uplink, wait
 from tests.lab.fabric import TORS
+from tests.lab.uplink import API, STABLE
 
 PREFIX = "2001:db8:c0de:f::1/128"
 NAME = "joiner"
 UUID = "aaaaaaaa-0000-4000-8000-00000000c0de"
 PORT, OTHER_PORT = "tor-a/swp1", "tor-b/swp1"
-# The agents' API, on the anycast address: the lab's hosts have no other.
-API = f"[{frr.META}]:8443"
-IDENTITY = "api certificate /etc/nett/api.crt\napi private-key /etc/nett/api.key\napi client-ca /etc/nett/api-ca.crt\n"
-HOME_CONFIG = f"""{IDENTITY}api listen {API}
-api role fabric common-name tor-a
-api role fabric common-name tor-b
-api role viewer common-name eyes
-api role operator common-name ops
-api role tenant {story.TENANT} common-name compute-a
-api role tenant tenant-b common-name compute-b
-"""
-# Longer than a flap takes on a busy machine.
-STABLE = 4
-TOR_CONFIG = f"{IDENTITY}upstream {API}\nfabric stable-time {STABLE}\n"
-
-
-def add_config(agent, text):
-    """Puts lines before the plugins into nett.conf, and into force."""
-    path = agent.node.path("/etc/nett/nett.conf")
-    before = path.read_text(encoding="utf-8")
-    head, rest = before.split("!\n", maxsplit=1)
-    agent.configure(head + text + "!\n" + rest)
-    agent.reload()
-    return before
 
 
 @pytest.fixture(scope="module")
 def joined(raised):
-    """The metadata host serves its API over TCP, both switches report there, and the machine behind swp1 speaks BGP with tor-a."""
-    home = raised.home
-    nodes = raised.lab.nodes
-    for name, addresses in ((story.HOME, [frr.META]), ("tor-a", [frr.META]), ("tor-b", [frr.META]), ("eyes", []), ("ops", []),
-                            ("compute-a", []), ("compute-b", []), ("stranger", [])):
-        raised.pki.add_api(name, *addresses)
-    before = {}
-    for name, text in ((story.HOME, HOME_CONFIG), ("tor-a", TOR_CONFIG), ("tor-b", TOR_CONFIG)):
-        raised.pki.install_api(nodes[name], name)
-        before[name] = add_config(raised.agents[name], text)
-    home.wait_health("api", f"listener {API}", "ok", within=10)
-    for tor in TORS:
-        raised.agents[tor].wait_health("fabric", f"upstream {API}", "ok", within=30)
-    speaker.accept_machine(raised.fabric.frr["tor-a"], "swp1", PREFIX, 5)
-    machine = speaker.MachineBgp(raised.servers[1], PREFIX)
-    machine.start()
-    yield machine
-    machine.stop()
-    speaker.forget_machine(raised.fabric.frr["tor-a"], "swp1")
-    for name, text in before.items():
-        raised.agents[name].configure(text)
-        raised.agents[name].reload()
+    """Both switches report to the metadata host, and the machine behind swp1 speaks BGP with tor-a."""
+    with uplink.switches_report(raised, ("eyes", "ops", "compute-a", "compute-b", "stranger")):
+        speaker.accept_machine(raised.fabric.frr["tor-a"], "swp1", PREFIX, 5)
+        machine = speaker.MachineBgp(raised.servers[1], PREFIX)
+        machine.start()
+        yield machine
+        machine.stop()
+        speaker.forget_machine(raised.fabric.frr["tor-a"], "swp1")
 
 
 @pytest.fixture

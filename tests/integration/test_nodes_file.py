@@ -148,7 +148,7 @@ BAD = [
     ("mac: [52:54:00:aa:00:01", "mac: [52:54:00:aa:00", 40, "MAC", True),
     ("mac: 52:54:00:aa:00:03", "mac: 52-54-00-aa-00-01", 54, "MAC address 52:54:00:aa:00:01 is node-1's already, see line 40", False),
     ("    mac: 52:54:00:aa:00:03\n", "", 52, "how would the node be known", True),
-    ("port: [tor-a/swp1=2001:db8:b000::/64", "port: [tor-a/swp1", 42, "SWITCH/PORT=PREFIX", True),
+    ("port: [tor-a/swp1=2001:db8:b000::/64", "port: [swp1", 42, "expected SWITCH/PORT or SWITCH/PORT=PREFIX", True),
     ("tor-b/swp1=2001:db8:b001::/64", "tor-b/swp1=2001:db8:b001::/60", 42, "/64", True),
     ("role: controlplane", "role: master", 43, "one of controlplane, worker", True),
     ("    role: worker\n", "", 52, 'needs "role"', False),

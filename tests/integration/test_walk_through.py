@@ -6,10 +6,8 @@ import re
 import pytest
 import yaml
 
-from tests.integration.test_fabric_completion import API, HOME_CONFIG, TOR_CONFIG, add_config
-from tests.lab import frr, management, netns, speaker, story, wait
+from tests.lab import frr, management, netns, speaker, story, uplink, wait
 from tests.lab.build import SOURCE
-from tests.lab.fabric import TORS
 from tests.lab.steps import output_of
 
 UUIDS = {f"node-{number}": f"6e657474-0000-4000-8000-00000000d00{number}" for number in (1, 2, 3)}
@@ -118,23 +116,13 @@ class Walk:
 
 @pytest.fixture(scope="module")
 def walk(raised):
-    for name, addresses in ((story.HOME, [frr.META]), ("tor-a", [frr.META]), ("tor-b", [frr.META])):
-        raised.pki.add_api(name, *addresses)
-    before = {}
-    for name, text in ((story.HOME, HOME_CONFIG), ("tor-a", TOR_CONFIG), ("tor-b", TOR_CONFIG)):
-        raised.pki.install_api(raised.lab.nodes[name], name)
-        before[name] = add_config(raised.agents[name], text)
-    raised.home.nettsh("configure terminal", "plugin redfish", f"image-url {IMAGE}", "commit")
-    for tor in TORS:
-        raised.agents[tor].wait_health("fabric", f"upstream {API}", "ok", within=30)
-    for number in (1, 2, 3):
-        speaker.accept_machine(raised.fabric.frr["tor-a"], f"swp{number}", PREFIXES[f"node-{number}"], 20 + number)
-    yield Walk(raised)
-    for number in (1, 2, 3):
-        speaker.forget_machine(raised.fabric.frr["tor-a"], f"swp{number}")
-    for name, text in before.items():
-        raised.agents[name].configure(text)
-        raised.agents[name].reload()
+    with uplink.switches_report(raised):
+        raised.home.nettsh("configure terminal", "plugin redfish", f"image-url {IMAGE}", "commit")
+        for number in (1, 2, 3):
+            speaker.accept_machine(raised.fabric.frr["tor-a"], f"swp{number}", PREFIXES[f"node-{number}"], 20 + number)
+        yield Walk(raised)
+        for number in (1, 2, 3):
+            speaker.forget_machine(raised.fabric.frr["tor-a"], f"swp{number}")
 
 
 def states(world):
