@@ -2,8 +2,10 @@
 
 #include <cerrno>
 #include <cstring>
+#include <mutex>
 #include <utility>
 
+#include <grpc/grpc.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/server_posix.h>
@@ -152,6 +154,18 @@ struct ApiServer::Impl {
     asio::thread_pool stopper{1};  // Shutdown() blocks, and the calls it waits for need the loop
 };
 
+namespace {
+
+// Whoever lets go of the last gRPC object cleans gRPC up, and that joins a thread of its own that may poll for ten
+// seconds more (gRPC 1.51, Executor::ShutdownAll): an agent that has stopped would not end. One reference that nobody
+// gives back leaves that to the end of the process.
+void keep_grpc() {
+    static std::once_flag once;
+    std::call_once(once, grpc_init);
+}
+
+}  // namespace
+
 ApiServer::ApiServer(ApiDependencies dependencies) : impl_(std::make_shared<Impl>(std::move(dependencies))) {}
 ApiServer::~ApiServer() = default;
 
@@ -163,6 +177,7 @@ Result<void> ApiServer::start(const std::string& socket_path) {
     asio::io_context probe;
     NETT_TRY(clear_stale_socket(probe, socket_path));
 
+    keep_grpc();
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     grpc::ServerBuilder builder;
     builder.SetMaxReceiveMessageSize(kMaxApiMessage);

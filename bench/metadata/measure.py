@@ -99,8 +99,7 @@ class Bench:
 
     def beside(self):
         """A second agent that differs in one thing only; the two take turns, so that what else the machine does meets both alike."""
-        folder = self.folder / "beside"
-        folder.mkdir()
+        folder = pathlib.Path(tempfile.mkdtemp(dir=self.folder))
         agent = servers.Nett(self.arguments.build, self.arguments.tools or self.arguments.build, folder)
         agent.start()
         agent.register(1 << 20)

@@ -18,5 +18,5 @@ def test_the_machine_goes_on_at_another_server_and_nothing_is_left():
     killed = re.search(r"(meta-\d) has answered with the script, and is killed", done.stdout)[1]
     assert re.search(r"the machine (asked again|went on) .* and the kernel runs", done.stdout)
     assert "the config that was registered" in done.stdout and "the machine runs from its disk" in done.stdout
-    assert re.search(rf"^ +{killed} +\d+ +[\d.]+ s +yes$", done.stdout, re.MULTILINE), done.stdout  # it is back, and announces
+    assert re.search(rf"^ +{killed} +\d+ +[\d.]+ s +complete +yes$", done.stdout, re.MULTILINE), done.stdout  # it is back, and announces
     assert not netns.existing(PREFIX)
