@@ -14,6 +14,7 @@ etcd. Without --build an optimized build is made in build/bench.
 """
 
 import argparse
+import contextlib
 import json
 import pathlib
 import random
@@ -24,9 +25,9 @@ import sys
 import tempfile
 
 from bench.common import SOURCE, build, cpu_seconds
-from tests.lab import api, netns
+from tests.lab import api
 from tests.lab.build import PLUGINS, Build
-from tests.lab.etcd import EtcdCluster, Server
+from tests.lab.etcd import Server, raised_cluster, raised_servers
 from tests.lab.storm import checker, history, run
 
 PREFIX = "nettbench-"
@@ -53,21 +54,15 @@ class StormServer(Server):
 class Bench:
     def __init__(self, arguments, folder):
         self.arguments, self.folder = arguments, folder
-        self.cluster, self.servers = None, []
+        self.cluster, self.servers, self.up = None, [], contextlib.ExitStack()
 
     def start(self):
-        for name in netns.existing(PREFIX):  # of a run that crashed
-            netns.destroy(name)
         StormServer.max_connections = self.arguments.max_connections
         made = Build(self.arguments.build)
         (self.folder / "etcd").mkdir()
-        self.cluster = EtcdCluster(PREFIX, self.folder / "etcd")
-        self.cluster.raise_all()
-        for number in (1, 2, 3):
-            server = StormServer(made, self.folder / str(number), self.cluster, number, self.servers[0] if self.servers else None)
-            self.servers.append(server)
-            server.start()
-            server.wait_member()
+        self.cluster = self.up.enter_context(raised_cluster(PREFIX, self.folder / "etcd"))
+        raised = raised_servers(lambda number, first: StormServer(made, self.folder / str(number), self.cluster, number, first))
+        self.servers = list(self.up.enter_context(raised).values())
         self.servers[0].add_tenant(TENANT)
         self.servers[0].add_set(SET, b"kernel", b"initramfs")
 
@@ -116,10 +111,7 @@ class Bench:
                 "boots_per_cpu_second": round(said["right"] / (agents_cpu + etcd_cpu), 1)}
 
     def stop(self):
-        for server in self.servers:
-            server.down()
-        if self.cluster:
-            self.cluster.down()
+        self.up.close()
 
 
 def table(result):

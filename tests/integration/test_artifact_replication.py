@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from tests.lab import netns, wait
-from tests.lab.etcd import META, EtcdCluster, Server
+from tests.lab.etcd import META, Server, raised_cluster, raised_servers
 from tests.lab.metadata import flip_byte
 
 SERVERS = (1, 2, 3)
@@ -83,34 +83,17 @@ class ApartServer(Server):
 
 
 @pytest.fixture(scope="module")
-def prefix():
-    made = os.environ.get("NETT_LAB_PREFIX", "nettest-") + "a-"
-    for name in netns.existing(made):  # of a run that crashed
-        netns.destroy(name)
-    return made
-
-
-@pytest.fixture(scope="module")
-def cluster(prefix, tmp_path_factory):
-    made = EtcdCluster(prefix, tmp_path_factory.mktemp("etcd"))
-    made.raise_all()
-    yield made
-    made.down()
+def cluster(tmp_path_factory):
+    with raised_cluster(os.environ.get("NETT_LAB_PREFIX", "nettest-") + "a-", tmp_path_factory.mktemp("etcd")) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
 def raised(build, cluster, tmp_path_factory):
     folder = tmp_path_factory.mktemp("servers")
-    servers = {1: ApartServer(build, folder / "1", cluster, 1)}
-    for number in SERVERS[1:]:
-        servers[number] = ApartServer(build, folder / str(number), cluster, number, servers[1])
-    for server in servers.values():
-        server.start()
-        server.wait_member()
-    servers[1].add_tenant("t")
-    yield servers
-    for server in servers.values():
-        server.down()
+    with raised_servers(lambda number, first: ApartServer(build, folder / str(number), cluster, number, first), SERVERS) as servers:
+        servers[1].add_tenant("t")
+        yield servers
 
 
 @pytest.fixture

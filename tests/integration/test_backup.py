@@ -12,7 +12,7 @@ import threading
 import pytest
 
 from tests.lab import lone_agent, wait
-from tests.lab.etcd import EtcdCluster, Server
+from tests.lab.etcd import Server, raised_cluster
 from tests.lab.lone_agent import LoneAgent
 
 LARGE = 3 << 20
@@ -150,10 +150,8 @@ def test_a_backup_that_cannot_be_written_leaves_nothing(agent, tmp_path):
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
-    made = EtcdCluster(os.environ.get("NETT_LAB_PREFIX", "nettest-") + "b-", tmp_path_factory.mktemp("etcd"))
-    made.raise_all()
-    yield made
-    made.down()
+    with raised_cluster(os.environ.get("NETT_LAB_PREFIX", "nettest-") + "b-", tmp_path_factory.mktemp("etcd")) as made:
+        yield made
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import subprocess
 
 import pytest
 
-from tests.lab import netns, wait
-from tests.lab.etcd import EtcdCluster, Server
+from tests.lab import wait
+from tests.lab.etcd import Server, raised_cluster, raised_servers
 
 NUMBERS = itertools.count(1)
 WIPE = "talos.experimental.wipe"
@@ -17,35 +17,18 @@ SERVERS = (1, 2, 3)
 
 
 @pytest.fixture(scope="module")
-def prefix():
-    made = os.environ.get("NETT_LAB_PREFIX", "nettest-") + "r-"
-    for name in netns.existing(made):  # of a run that crashed
-        netns.destroy(name)
-    return made
-
-
-@pytest.fixture(scope="module")
-def cluster(prefix, tmp_path_factory):
-    made = EtcdCluster(prefix, tmp_path_factory.mktemp("etcd"))
-    made.raise_all()
-    yield made
-    made.down()
+def cluster(tmp_path_factory):
+    with raised_cluster(os.environ.get("NETT_LAB_PREFIX", "nettest-") + "r-", tmp_path_factory.mktemp("etcd")) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
 def raised(build, cluster, tmp_path_factory):
     folder = tmp_path_factory.mktemp("servers")
-    servers = {1: Server(build, folder / "1", cluster, 1)}
-    for number in SERVERS[1:]:
-        servers[number] = Server(build, folder / str(number), cluster, number, servers[1])
-    for server in servers.values():
-        server.start()
-        server.wait_member()
-    servers[1].add_tenant("t")
-    servers[1].add_set("s", b"kernel", b"initramfs")
-    yield servers
-    for server in servers.values():
-        server.down()
+    with raised_servers(lambda number, first: Server(build, folder / str(number), cluster, number, first), SERVERS) as servers:
+        servers[1].add_tenant("t")
+        servers[1].add_set("s", b"kernel", b"initramfs")
+        yield servers
 
 
 @pytest.fixture

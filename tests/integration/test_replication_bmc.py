@@ -6,10 +6,10 @@ import uuid
 
 import pytest
 
-from tests.lab import netns, wait
+from tests.lab import wait
 from tests.lab.bmc.client import Emulator
 from tests.lab.boot_site import inside
-from tests.lab.etcd import EtcdCluster, Server
+from tests.lab.etcd import Server, raised_cluster, raised_servers
 from tests.lab.lone import ENDS, IMAGE, PASSWORD, USER
 
 MACHINE = "m"
@@ -34,25 +34,13 @@ class RedfishServer(Server):
 
 @pytest.fixture(scope="module")
 def servers(build, tmp_path_factory):
-    prefix = os.environ.get("NETT_LAB_PREFIX", "nettest-") + "b-"
-    for name in netns.existing(prefix):  # of a run that crashed
-        netns.destroy(name)
-    cluster = EtcdCluster(prefix, tmp_path_factory.mktemp("etcd"))
-    made = []
-    try:
-        cluster.raise_all()
-        folder = tmp_path_factory.mktemp("servers")
-        for number in (1, 2, 3):
-            made.append(RedfishServer(build, folder / str(number), cluster, number, made[0] if made else None))
-            made[-1].start()
-            made[-1].wait_member()
-        made[0].add_tenant("t")
-        made[0].add_set("s", b"kernel", b"initramfs")
-        yield made
-    finally:
-        for server in made:
-            server.down()
-        cluster.down()
+    prefix = os.environ.get("NETT_LAB_PREFIX", "nettest-") + "bmc-"
+    folder = tmp_path_factory.mktemp("servers")
+    with (raised_cluster(prefix, tmp_path_factory.mktemp("etcd")) as cluster,
+          raised_servers(lambda number, first: RedfishServer(build, folder / str(number), cluster, number, first)) as made):
+        made[1].add_tenant("t")
+        made[1].add_set("s", b"kernel", b"initramfs")
+        yield list(made.values())
 
 
 @pytest.fixture

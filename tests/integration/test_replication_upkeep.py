@@ -8,8 +8,8 @@ import subprocess
 import grpc
 import pytest
 
-from tests.lab import api, netns, wait
-from tests.lab.etcd import EtcdCluster, Server
+from tests.lab import api, wait
+from tests.lab.etcd import Server, raised_cluster, raised_servers
 
 UUID = "6e657474-0000-4000-8000-0000d0000001"
 RECORD = "/nett/state/record/machine/m"
@@ -20,26 +20,14 @@ WIPE = "talos.experimental.wipe"
 def servers(build, tmp_path_factory):
     """Two, on an etcd with etcd's own limits; with tenant t, set s and machine m."""
     prefix = os.environ.get("NETT_LAB_PREFIX", "nettest-") + "u-"
-    for name in netns.existing(prefix):  # of a run that crashed
-        netns.destroy(name)
     folder = tmp_path_factory.mktemp("upkeep")
     (folder / "etcd").mkdir()
-    cluster = EtcdCluster(prefix, folder / "etcd", limits=())
-    made = []
-    try:
-        cluster.raise_all()
-        for number in (1, 2):
-            made.append(Server(build, folder / str(number), cluster, number, made[0] if made else None))
-            made[-1].start()
-            made[-1].wait_member()
-        made[0].add_tenant("t")
-        made[0].add_set("s", b"kernel", b"initramfs")
-        made[0].add_machine("m", "t", "s", "version: v1alpha1\n", "--uuid", UUID)
-        yield made
-    finally:
-        for server in made:
-            server.down()
-        cluster.down()
+    with (raised_cluster(prefix, folder / "etcd", limits=()) as cluster,
+          raised_servers(lambda number, first: Server(build, folder / str(number), cluster, number, first), (1, 2)) as made):
+        made[1].add_tenant("t")
+        made[1].add_set("s", b"kernel", b"initramfs")
+        made[1].add_machine("m", "t", "s", "version: v1alpha1\n", "--uuid", UUID)
+        yield list(made.values())
 
 
 def test_a_newer_server_s_members_are_ignored_and_its_format_is_refused(servers):

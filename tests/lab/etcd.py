@@ -1,6 +1,7 @@
 """An etcd cluster of three members with mutual TLS, and agents that share their state through it. Each member and each agent has a
 namespace with a link of its own to the hub between them, so that links can be cut and members frozen one by one."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -142,7 +143,62 @@ class EtcdCluster:
         netns.destroy(self.namespace)
 
 
-class Server(MetadataAgent):
+@contextlib.contextmanager
+def raised_cluster(prefix, folder, **more):
+    """An EtcdCluster whose members are healthy; namespaces that a crashed run left under the prefix go first."""
+    for name in netns.existing(prefix):
+        netns.destroy(name)
+    made = EtcdCluster(prefix, folder, **more)
+    try:
+        made.raise_all()
+        yield made
+    finally:
+        made.down()
+
+
+@contextlib.contextmanager
+def raised_servers(make, numbers=(1, 2, 3)):
+    """{number: server}, all followers of their cluster. make(number, first) makes one; `first` is None for the first of them."""
+    made = {}
+    try:
+        for number in numbers:
+            made[number] = make(number, made.get(numbers[0]))
+            made[number].start()
+            made[number].wait_member()
+        yield made
+    finally:
+        for server in made.values():
+            server.down()
+
+
+def state_config(folder, max_lag):
+    """The lines of nett.conf by which an agent shares the state of the cluster in `folder`."""
+    members = " ".join(f"https://[{member_address(number)}]:2379" for number in MEMBERS)
+    return (f"state etcd {members}\nstate certificate {folder}/client.pem\nstate private-key {folder}/client.key\n"
+            f"state server-ca {folder}/etcd-ca.pem\nstate max-lag {max_lag}\n")
+
+
+class Follower:
+    """An agent with show() whose `namespace` has a link to the members."""
+
+    def cut(self, *members):
+        """Drops what goes to these members, or to all, and what comes from them."""
+        where = ", ".join(member_address(number) for number in members or MEMBERS)
+        netns.nft(self.namespace, CUT % where)
+
+    def mend(self):
+        netns.nft(self.namespace, MEND)
+
+    def replication(self):
+        return self.show("show replication")
+
+    def lag(self):
+        """(state, scope) of the condition of the copy's age."""
+        return next((one["state"], one["scope"]) for one in self.show("show health")
+                    if (one["component"], one["name"]) == ("replication", "lag"))
+
+
+class Server(Follower, MetadataAgent):
     """Agent `number` in a namespace of its own. Servers share the PKI and the secret key of `first`, as an operator would have them do,
     and, on this one machine, its folder of artifacts."""
 
@@ -168,31 +224,12 @@ class Server(MetadataAgent):
         netns.run("ip", "-n", self.namespace, "address", "add", f"{META}/128", "dev", "lo")
 
     def configure(self, shared=True, max_lag=5):
-        members = " ".join(f"https://[{member_address(number)}]:2379" for number in MEMBERS)
-        tls = self.cluster.folder
-        state = (f"state etcd {members}\nstate certificate {tls}/client.pem\nstate private-key {tls}/client.key\n"
-                 f"state server-ca {tls}/etcd-ca.pem\nstate max-lag {max_lag}\n") if shared else ""
+        state = state_config(self.cluster.folder, max_lag) if shared else ""
         self.write_config(self.metadata_node(), head=f"hostname {self.name}\n{state}")
-
-    def cut(self, *members):
-        """Drops what goes to these members, or to all, and what comes from them."""
-        where = ", ".join(member_address(number) for number in members or MEMBERS)
-        netns.nft(self.namespace, CUT % where)
-
-    def mend(self):
-        netns.nft(self.namespace, MEND)
-
-    def replication(self):
-        return self.show("show replication")
 
     def wait_member(self, within=40):
         wait.until(f"{self.name} follows the cluster", lambda: self.replication()["doing"] == "following"
                    and self.replication()["role"] == "member", within, every=0.2)
-
-    def lag(self):
-        """(state, scope) of the condition of the copy's age."""
-        return next((one["state"], one["scope"]) for one in self.show("show health")
-                    if (one["component"], one["name"]) == ("replication", "lag"))
 
     def boot(self, uuid, tenant="t"):
         """(status, script) of a boot request that a machine sends to this server."""

@@ -9,7 +9,7 @@ knows whom it asks, on the address of its management link.
 import signal
 
 from . import agent, frr, netns, story, wait
-from .etcd import CUT, MEMBERS, MEND, EtcdCluster, member_address
+from .etcd import EtcdCluster, Follower, state_config
 from .fabric import TORS, Fabric
 
 METAS = ("meta-1", "meta-2", "meta-3")
@@ -23,16 +23,14 @@ def direct_address(meta):
     return f"2001:db8:e:{METAS.index(meta) + 1}::2"
 
 
-class MetaAgent(agent.Agent):
+class MetaAgent(Follower, agent.Agent):
     """nettd of a metadata host, as a part of the cluster."""
 
     def __init__(self, node, build, cluster):
         self.cluster = cluster
         shared = cluster.folder
-        members = " ".join(f"https://[{member_address(number)}]:2379" for number in MEMBERS)
         head = (f"hostname {node.name}\nsecret-key file {shared}/secret.key\nartifacts directory {shared}/artifacts\n"
-                f"state etcd {members}\nstate certificate {shared}/client.pem\nstate private-key {shared}/client.key\n"
-                f"state server-ca {shared}/etcd-ca.pem\nstate max-lag {MAX_LAG}\n")
+                f"{state_config(shared, MAX_LAG)}")
         config = agent.meta_config(node.name).replace(f"hostname {node.name}\n", head)
         listen = f" listen [{frr.META}]:443\n"
         config = config.replace(" require metadata\n", " require metadata\n require replication\n")
@@ -48,8 +46,9 @@ class MetaAgent(agent.Agent):
     def name(self):
         return self.node.name
 
-    def replication(self):
-        return self.show("show replication")
+    @property
+    def namespace(self):
+        return self.node.namespace
 
     def wait_member(self, within=60):
         def joined():
@@ -57,21 +56,8 @@ class MetaAgent(agent.Agent):
             return now["role"] == "member" and now["doing"] == "following" and now["etcd_answers"]
         wait.until(f"{self.name} follows the cluster", joined, within, every=0.2)
 
-    def lag(self):
-        """(state, scope) of the condition of the copy's age."""
-        condition = self.health("replication", "lag")
-        return condition["state"], condition["scope"]
-
     def signal(self, number):
         self.process.signal(number)
-
-    def cut(self, *members):
-        """Drops what goes to these members, or to all."""
-        where = ", ".join(member_address(number) for number in members or MEMBERS)
-        netns.nft(self.node.namespace, CUT % where)
-
-    def mend(self):
-        netns.nft(self.node.namespace, MEND)
 
 
 class HaLab:
