@@ -167,8 +167,11 @@ struct MetricsListener::Impl : std::enable_shared_from_this<MetricsListener::Imp
             auto [error] = co_await acceptor->async_wait(tcp::acceptor::wait_read, kAsTuple);
             if (error || !acceptor->is_open()) co_return;
             UniqueFd fd(::accept4(acceptor->native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-            if (fd) take(std::move(fd), endpoint);
-            if (fd || errno == EAGAIN || errno == ECONNABORTED || errno == EINTR) continue;
+            if (fd) {
+                take(std::move(fd), endpoint);
+                continue;
+            }
+            if (errno == EAGAIN || errno == ECONNABORTED || errno == EINTR) continue;
             // Out of descriptors: the connection stays in the queue, so without a pause this would spin.
             asio::steady_timer pause(loop, kMetricsRetry);
             co_await pause.async_wait(kAsTuple);
