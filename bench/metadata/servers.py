@@ -10,7 +10,8 @@ import subprocess
 import time
 
 from bench.common import cpu_seconds
-from tests.lab.standalone import StandaloneAgent, free_port
+from tests.lab.ports import free_port
+from tests.lab.standalone import StandaloneAgent
 
 NAME = "machine-000000"
 UUID = "6e657474-0000-4000-8000-{:012x}"

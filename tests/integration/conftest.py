@@ -59,6 +59,20 @@ def pytest_collection_modifyitems(items):
             item.add_marker("fabric")
 
 
+# Of a log, in the report of a failure.
+LOG_TAIL_BYTES = 8192
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    """A failure shows what the test's own agents said: on another machine nobody can look at their logs afterwards."""
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed and "tmp_path" in item.funcargs:
+        for log in sorted(item.funcargs["tmp_path"].rglob("nettd*.log")):
+            report.sections.append((f"the end of {log.name}", log.read_bytes()[-LOG_TAIL_BYTES:].decode(errors="replace")))
+
+
 @pytest.fixture(scope="session")
 def build():
     return Build(os.environ.get("NETT_BUILD", SOURCE / "build" / "check"))

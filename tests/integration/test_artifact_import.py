@@ -12,7 +12,7 @@ import pytest
 from tests.lab import boot_site, wait
 from tests.lab.loopback import LoopbackAgent
 from tests.lab.process import Process
-from tests.lab.standalone import free_port
+from tests.lab.ports import free_port
 
 VERSION = "v1.13.9"
 SCHEMATIC = "ce4c980550dd2ab1b17bbf2b08801c7eb59418eafe8f279833297925d67c7515"

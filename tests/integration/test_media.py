@@ -14,7 +14,7 @@ import pytest
 
 from tests.lab import wait
 from tests.lab.loopback import LoopbackAgent
-from tests.lab.standalone import free_port
+from tests.lab.ports import free_port
 
 IMAGE = os.urandom(1 << 20) * 8  # more than the buffers of both ends hold
 GRANTS = 1000

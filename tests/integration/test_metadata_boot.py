@@ -9,7 +9,7 @@ import pytest
 
 from tests.lab import wait
 from tests.lab.metadata import MetadataAgent, ask, get
-from tests.lab.standalone import free_port
+from tests.lab.ports import free_port
 
 CONFIG = "version: v1alpha1\nmachine:\n  type: worker\n"
 NUMBERS = itertools.count(1)

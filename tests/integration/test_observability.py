@@ -21,8 +21,9 @@ import pytest
 
 from tests.lab import wait
 from tests.lab.build import SOURCE
+from tests.lab.ports import free_port
 from tests.lab.process import Process
-from tests.lab.standalone import StandaloneAgent, free_port
+from tests.lab.standalone import StandaloneAgent
 
 UUID = "6e657474-0000-4000-8000-00000000d001"
 CONFIG = "version: v1alpha1\nmachine:\n  token: do-not-tell-anybody\n"

@@ -12,7 +12,7 @@ from tests.lab import wait
 from tests.lab.bmc.__main__ import make_certificate
 from tests.lab.build import SOURCE
 from tests.lab.lone import PASSWORD, USER, make_agent
-from tests.lab.standalone import free_port
+from tests.lab.ports import free_port
 from tests.lab.process import Process
 from tests.lab.steps import output_of
 

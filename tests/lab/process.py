@@ -7,6 +7,9 @@ import subprocess
 
 from . import wait
 
+# Nobody sends these: a program that ended by one of them has crashed.
+CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
+
 
 class Process:
     """One running program. Its output goes to a log file; it has a session of its own, so that Ctrl-C at the lab's terminal
@@ -49,8 +52,10 @@ class Process:
         self._popen.send_signal(number)
 
     def stop(self, within=10):
-        """Asks it to end (SIGTERM); one that has not ended in time is killed, which is an error."""
+        """Asks it to end (SIGTERM); one that has not ended in time is killed, which is an error, as is one that has crashed."""
         if not self.running():
+            if -self.exit_status() in CRASHES:
+                self.require_running()
             return
         self._popen.terminate()
         try:

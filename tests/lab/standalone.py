@@ -2,16 +2,10 @@
 
 import json
 import signal
-import socket
 import subprocess
 
+from .ports import free_port
 from .process import Process, ReadySocket
-
-
-def free_port():
-    with socket.socket(socket.AF_INET6) as probe:
-        probe.bind(("::1", 0))
-        return probe.getsockname()[1]
 
 
 class StandaloneAgent:
