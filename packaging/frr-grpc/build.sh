@@ -21,7 +21,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/debian-archive.sh"
 
 # Raised when the packages change without a new source version.
-readonly kPackageRevision=2
+readonly kPackageRevision=3
 readonly kMaintainer="nett maintainers <maintainers@nett.invalid>"
 readonly kSourceSuite=trixie
 readonly kMultipath=256
