@@ -31,7 +31,6 @@ replication::Settings replication_settings(const StateSettings& state) {
             state.max_lag};
 }
 
-// Where other servers call this one: the first address that is not this host's alone.
 std::string endpoint_for_servers(const std::vector<std::string>& listen) {
     for (const auto& endpoint : listen) {
         const auto parsed = parse_endpoint6(endpoint);

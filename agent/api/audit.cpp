@@ -185,8 +185,7 @@ std::string audit_text(const Message& request) {
     return out;
 }
 
-std::function<void(const std::string&, const std::string&, std::string_view, const Error&)> record_refusals(
-    AuditLog* log) {
+RefusedCall record_refusals(AuditLog* log) {
     return [log](const std::string& actor, const std::string& role, std::string_view method, const Error& why) {
         if (log == nullptr) return;
         const auto what = method.starts_with(kService) ? method.substr(kService.size()) : method;

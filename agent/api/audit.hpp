@@ -1,11 +1,11 @@
 // Which calls of the management API are changes, and what of them the audit log may show.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 
+#include "agent/api/tcp.hpp"
 #include "agent/core/audit/audit.hpp"
 
 namespace google::protobuf {
@@ -29,8 +29,7 @@ std::string audit_text(const google::protobuf::Message& request);
 
 // Records calls that never reach their method, because the caller has no right to it: reads too. `log` outlives it;
 // null: none is recorded.
-std::function<void(const std::string& actor, const std::string& role, std::string_view method, const Error& why)>
-record_refusals(AuditLog* log);
+RefusedCall record_refusals(AuditLog* log);
 
 // Has every audited call of the server that is being built recorded once it has ended. `api` and `log` outlive it.
 void add_audit(grpc::ServerBuilder& builder, const ApiContext& api, AuditLog& log);

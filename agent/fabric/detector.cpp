@@ -7,6 +7,7 @@
 #include <boost/asio/post.hpp>
 
 #include "agent/sdk/log.hpp"
+#include "agent/sdk/port_records.hpp"
 
 namespace nett {
 
@@ -23,7 +24,7 @@ FabricDetector::FabricDetector(DetectorDependencies dependencies, std::chrono::s
 
 void FabricDetector::start() {
     *alive_ = true;
-    records_ = d_.store.watch(std::string(kBootPortKind), [this](const Change&) { follow_ports_soon(); });
+    records_ = d_.store.watch(std::string(kOwnPortKind), [this](const Change&) { follow_ports_soon(); });
     links_ = d_.net.observe_links([this] { follow_ports(); });
     routes_ = d_.routes.observe([this](const std::vector<PortRoute>& routes) { on_routes(routes); });
     follow_ports();

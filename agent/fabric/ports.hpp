@@ -2,16 +2,12 @@
 #pragma once
 
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "agent/sdk/address.hpp"
 #include "agent/sdk/store.hpp"
 
 namespace nett {
-
-// Kind of the records that the plugin `ra` keeps of its ports: key is the port's name, value {"prefix", "active", …}.
-inline constexpr std::string_view kBootPortKind = "ra-port";
 
 struct BootPort {
     std::string interface;  // "swp7"

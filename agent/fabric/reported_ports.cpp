@@ -6,6 +6,7 @@
 
 #include <boost/json.hpp>
 
+#include "agent/sdk/port_records.hpp"
 #include "agent/sdk/records.hpp"
 
 namespace nett {
@@ -18,19 +19,6 @@ namespace {
 constexpr std::size_t kPortsAtOnce = 50;
 constexpr unsigned kPortPrefixLength = 64;  // SLAAC
 constexpr std::size_t kMaxPortName = 128;   // a host's name has 63 bytes, an interface's 15
-
-Result<ReportedPort> parse(const Record& record) {
-    json::error_code error;
-    const auto value = json::parse(record.value, error);
-    const auto* object = error ? nullptr : value.if_object();
-    const auto* text = object == nullptr ? nullptr : object->if_contains("prefix");
-    if (text == nullptr || !text->is_string()) {
-        return fail(Code::kDataLoss, "{}/{} is not a port's record", record.kind, record.key);
-    }
-    auto prefix = Prefix6::parse(std::string_view(text->as_string()));
-    if (!prefix) return fail(Code::kDataLoss, "{}/{}: {}", record.kind, record.key, prefix.error().message);
-    return ReportedPort{record.key, *prefix};
-}
 
 // Collects changes into transactions of a bounded size.
 class Changes {
@@ -91,9 +79,9 @@ Result<std::vector<ReportedPort>> read_reported_ports(const Store& store) {
     if (!records) return fail(Error(records.error()));
     std::vector<ReportedPort> ports;
     for (const auto& record : *records) {
-        auto port = parse(record);
-        if (!port) return fail(std::move(port.error()));
-        ports.push_back(std::move(*port));
+        const auto prefix = port_prefix_of(record);
+        if (!prefix) return fail(prefix.error());
+        if (*prefix) ports.push_back({record.key, **prefix});
     }
     return ports;
 }
@@ -108,11 +96,11 @@ PortChanges port_changes(const std::vector<Record>& records, const std::string& 
     std::map<std::string, Known> own;
     std::map<Prefix6, std::pair<std::string, Revision>> foreign;
     for (const auto& record : records) {
-        const auto port = parse(record);
+        const auto prefix = port_prefix_of(record).value_or(std::nullopt);
         if (switch_of(record.key) == name) {
-            own[record.key] = {port ? std::optional(port->prefix) : std::nullopt, record.revision};
-        } else if (port) {
-            foreign[port->prefix] = {record.key, record.revision};
+            own[record.key] = {prefix, record.revision};
+        } else if (prefix) {
+            foreign[*prefix] = {record.key, record.revision};
         }
     }
     PortChanges out;

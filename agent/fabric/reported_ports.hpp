@@ -18,9 +18,6 @@
 
 namespace nett {
 
-// Kind of the records: key is the port's full name ("tor-a/swp7"), value {"prefix": "2001:db8:b000:7::/64"}.
-inline constexpr std::string_view kReportedPortKind = "fabric-port";
-
 // "tor-a" of "tor-a.fabric.example", and of "tor-a/swp7".
 std::string_view switch_of(std::string_view name);
 // kInvalidArgument: too many, a port twice, or a prefix that is no /64.

@@ -1,31 +1,11 @@
 #include "plugins/metadata/port_table.hpp"
 
-#include <optional>
 #include <utility>
 
-#include <boost/json.hpp>
-
 #include "agent/sdk/log.hpp"
+#include "agent/sdk/port_records.hpp"
 
 namespace nett::metadata {
-
-namespace {
-
-// The prefix of a port's record; nullopt: it is not in use, or cannot be read.
-std::optional<Prefix6> prefix_of(const Record& record) {
-    boost::system::error_code error;
-    const auto value = boost::json::parse(record.value, error);
-    const auto* object = error ? nullptr : value.if_object();
-    if (object == nullptr) return std::nullopt;
-    const auto* active = object->if_contains("active");
-    if (active != nullptr && active->is_bool() && !active->get_bool()) return std::nullopt;
-    const auto* text = object->if_contains("prefix");
-    if (text == nullptr || !text->is_string()) return std::nullopt;
-    auto prefix = Prefix6::parse(std::string_view(text->get_string()));
-    return prefix ? std::optional(*prefix) : std::nullopt;
-}
-
-}  // namespace
 
 Result<void> PortTable::start(Store& store, std::string hostname) {
     hostname_ = std::move(hostname);
@@ -61,10 +41,11 @@ Result<void> PortTable::rebuild(const Store& store) {
     if (!reported) return fail(reported.error());
     auto ports = std::make_shared<Ports>();
     for (const auto& record : *own) {
-        if (const auto prefix = prefix_of(record)) ports->emplace(*prefix, hostname_ + "/" + record.key);
+        if (const auto prefix = port_prefix_of(record); prefix && *prefix)
+            ports->emplace(**prefix, hostname_ + "/" + record.key);
     }
     for (const auto& record : *reported) {
-        if (const auto prefix = prefix_of(record)) ports->emplace(*prefix, record.key);
+        if (const auto prefix = port_prefix_of(record); prefix && *prefix) ports->emplace(**prefix, record.key);
     }
     ports_.store(std::move(ports));
     return {};

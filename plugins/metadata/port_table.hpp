@@ -5,7 +5,6 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <string_view>
 
 #include "agent/sdk/address.hpp"
 #include "agent/sdk/result.hpp"
@@ -14,12 +13,8 @@
 
 namespace nett::metadata {
 
-// Kinds of records that have a member "prefix". The plugin `ra` keeps those of this host's own ports (key "swp7", and a
-// member "active"), the agent those that other switches report to it over mutual TLS (key "tor-a/swp7").
-inline constexpr std::string_view kOwnPortKind = "ra-port";
-inline constexpr std::string_view kReportedPortKind = "fabric-port";
-
-// Follows both kinds. Start and stop on the loop thread, find() on any.
+// Follows this host's own ports and the reported ones (agent/sdk/port_records.hpp). Start and stop on the loop thread,
+// find() on any.
 class PortTable {
 public:
     // `hostname` is the switch's name of this host's own ports. A record that cannot be read is left out.

@@ -16,7 +16,7 @@
 
 namespace nett::ra {
 
-// A port's record in the store (kind "ra-port", key = the port's name).
+// A port's record in the store (kOwnPortKind).
 struct PortRecord {
     std::optional<std::uint64_t> index;  // of the aggregate's /64s; none when the prefix was configured
     Prefix6 prefix;
@@ -26,8 +26,6 @@ struct PortRecord {
     friend bool operator==(const PortRecord&, const PortRecord&) = default;
 };
 using PortRecords = std::map<std::string, PortRecord>;
-
-inline constexpr std::string_view kPortKind = "ra-port";
 
 std::string to_json(const PortRecord& record);
 // kDataLoss when it is not such a record.

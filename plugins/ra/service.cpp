@@ -9,6 +9,8 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "agent/sdk/port_records.hpp"
+
 namespace nett::ra {
 namespace {
 
@@ -68,7 +70,7 @@ Awaitable<Result<void>> Service::apply_now(Settings settings, Cause cause) {
 }
 
 Result<PortRecords> Service::load() const {
-    auto stored = host_.store.list(kPortKind);
+    auto stored = host_.store.list(kOwnPortKind);
     if (!stored) return fail(std::move(stored.error()));
     PortRecords records;
     for (const Record& record : *stored) {
@@ -144,11 +146,11 @@ Awaitable<Result<void>> Service::commit(const PortRecords& known, const PortReco
     for (const auto& [name, record] : wanted) {
         auto it = known.find(name);
         if (it == known.end() || it->second != record) {
-            transaction.puts.push_back({std::string(kPortKind), name, to_json(record)});
+            transaction.puts.push_back({std::string(kOwnPortKind), name, to_json(record)});
         }
     }
     for (const auto& [name, record] : known) {
-        if (!wanted.contains(name)) transaction.deletes.push_back({std::string(kPortKind), name});
+        if (!wanted.contains(name)) transaction.deletes.push_back({std::string(kOwnPortKind), name});
     }
     if (transaction.puts.empty() && transaction.deletes.empty()) co_return Result<void>{};
     auto committed = co_await host_.store.commit(std::move(transaction));

@@ -97,24 +97,19 @@ class Demo:
     def _boot_from_stick(self):
         vm = self._machine
         with self._steps.step("Booting from the stick: RA, SLAAC, mTLS to the anycast address, kernel") as step:
-            start = time.monotonic()
-
-            def tell(what):
-                step.say(f"{time.monotonic() - start:5.1f} s  {what}")
-
             vm.start()
-            tell("power on, UEFI firmware")
+            step.tell("power on, UEFI firmware")
             found = vm.wait_console(r"^BOOT-ID (\S+) via (\S+) \S+ ?(\S*)", BOOT_SECONDS)
-            tell(f"iPXE has an address by SLAAC on {found[2]}: {found[3]}")
+            step.tell(f"iPXE has an address by SLAAC on {found[2]}: {found[3]}")
             vm.wait_console(r"/v1/boot/\S+\.* *ok", BOOT_SECONDS)
-            tell(f"https://[{frr.META}]/v1/boot/{found[1]} answered with a script")
+            step.tell(f"https://[{frr.META}]/v1/boot/{found[1]} answered with a script")
             found = vm.wait_console(r"^NETT-LAB-CMDLINE: (.*)$", BOOT_SECONDS)
-            tell(f"the kernel runs: {found[1]}")
+            step.tell(f"the kernel runs: {found[1]}")
             found = vm.wait_console(r"^NETT-LAB-CONFIG-SHA256: (\w+)$|^NETT-LAB-(CONFIG: none|ERROR.*)$", BOOT_SECONDS)
             require(found[1], f"the machine says: {found[2]}")
-            tell(f"config SHA-256 {found[1]}")
+            step.tell(f"config SHA-256 {found[1]}")
             require(found[1] == self._config_sha256, f"the config of another digest was registered: {self._config_sha256}")
-            tell("the machine was given exactly the config that was registered")
+            step.tell("the machine was given exactly the config that was registered")
             vm.wait_console(r"^NETT-LAB-DONE", BOOT_SECONDS)
             wait.until("the machine has switched itself off", vm.powered_off, within=30)
 
@@ -123,13 +118,12 @@ class Demo:
         with self._steps.step("Set active, rebooted: 404, and it boots its own disk") as step:
             self._home.nettsh(f"machine {MACHINE} state active")
             position = vm.reset()
-            start = time.monotonic()
             found = vm.wait_console(r"^LOCALBOOT (\S*)|^NETT-LAB-CMDLINE", BOOT_SECONDS, since=position)
             require(found[0].startswith("LOCALBOOT"), "the machine was served a kernel although it is active")
             require(found[1] == _NOT_FOUND, f"iPXE fell back to the disk for another reason than a 404: error {found[1]}")
-            step.say(f"{time.monotonic() - start:5.1f} s  404: iPXE leaves it to the firmware's next boot entry")
+            step.tell("404: iPXE leaves it to the firmware's next boot entry")
             vm.wait_console(r"^NETT-LAB-DISK-BOOT", BOOT_SECONDS, since=position)
-            step.say(f"{time.monotonic() - start:5.1f} s  the machine runs from its disk")
+            step.tell("the machine runs from its disk")
 
     def finish(self, failed):
         if self._lab is None:

@@ -1,8 +1,6 @@
 """`demo --ha`: three metadata hosts with one state. A machine begins to boot through one, which is killed in the middle; it goes on at
 another, which knows everything."""
 
-import time
-
 from . import agent, fabric, ha, machine, netns, wait
 from .demo import BOOT_SECONDS, UUID, Demo
 from .etcd import MEMBERS, member_address
@@ -71,26 +69,21 @@ class HaDemo(Demo):
     def _boot_through_a_kill(self):
         vm = self._machine
         with self._steps.step("Booting from the stick; the server that answers is killed while the kernel is on its way") as step:
-            start = time.monotonic()
-
-            def tell(what):
-                step.say(f"{time.monotonic() - start:5.1f} s  {what}")
-
             vm.start()
-            tell("power on, UEFI firmware")
+            step.tell("power on, UEFI firmware")
             vm.wait_console(r"/v1/boot/\S+\.* *ok", BOOT_SECONDS)
             served = wait.until("a metadata host serves the machine", self._serving, 20, every=0.01)
             self._agents[served].kill()
             position = vm.console_position()
-            tell(f"{served} has answered with the script, and is killed")
+            step.tell(f"{served} has answered with the script, and is killed")
             self._killed = served
             self._survivor = next(meta for meta in ha.METAS if meta != served)
             vm.wait_console(r"^NETT-LAB-CMDLINE: (.*)$", BOOT_SECONDS)
             again = "asked again through its other port" if "BOOT-ID" in vm.console(position) else "went on over a new connection"
-            tell(f"the machine {again}, and the kernel runs")
+            step.tell(f"the machine {again}, and the kernel runs")
             found = vm.wait_console(r"^NETT-LAB-CONFIG-SHA256: (\w+)$|^NETT-LAB-(CONFIG: none|ERROR.*)$", BOOT_SECONDS)
             require(found[1] == self._config_sha256, f"the machine says {found[0]}, and {self._config_sha256} was registered")
-            tell("it has the config that was registered at the killed server's cluster, byte for byte")
+            step.tell("it has the config that was registered at the killed server's cluster, byte for byte")
             vm.wait_console(r"^NETT-LAB-DONE", BOOT_SECONDS)
             wait.until("the machine has switched itself off", vm.powered_off, within=30)
 

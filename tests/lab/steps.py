@@ -50,6 +50,10 @@ class _Step:
         for line in str(text).splitlines():
             print(f"        {line}", flush=True)
 
+    def tell(self, what):
+        """Says what has happened, and how long after the step's beginning."""
+        self.say(f"{time.monotonic() - self._start:5.1f} s  {what}")
+
     def __exit__(self, kind, error, _):
         seconds = time.monotonic() - self._start
         verdict = "done" if kind is None else "FAILED"

@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <array>
 
+#include "agent/sdk/port_records.hpp"
+
 namespace nett {
 
 namespace {
 
-constexpr std::array<std::string_view, 4> kLocalKinds{"ra-port", "anycast", "write-probe", "webhook-queue"};
+constexpr std::array<std::string_view, 4> kLocalKinds{kOwnPortKind, "anycast", "write-probe", "webhook-queue"};
 
 // In `staged`: what the snapshot has, and what becomes of the file's record.
 enum class Staged { kSame = 0, kChanged = 1, kGone = 2 };

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "agent/sdk/port_records.hpp"
 #include "plugins/metadata/limits.hpp"
 #include "tests/unit/metadata/service_fixture.hpp"
 

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "agent/sdk/port_records.hpp"
 #include "tests/unit/support/memory_store.hpp"
 
 namespace nett::metadata::test {

@@ -1,6 +1,7 @@
 // What a boot request does to the machine that asks: profiles, holds, allocations, enrolment.
 #include <algorithm>
 
+#include "agent/sdk/port_records.hpp"
 #include "plugins/metadata/limits.hpp"
 #include "tests/unit/metadata/service_fixture.hpp"
 

@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include "agent/sdk/port_records.hpp"
 #include "plugins/metadata/limits.hpp"
 #include "tests/unit/metadata/service_fixture.hpp"
 

@@ -3,6 +3,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 
+#include "agent/sdk/port_records.hpp"
 #include "tests/unit/ra/fixture.hpp"
 #include "tests/unit/support/fake_fabric.hpp"
 #include "tests/unit/support/memory_store.hpp"
@@ -104,7 +105,7 @@ TEST_F(RaService, DeclaresAPrefixForEachPortAndAnchorsTheAggregate) {
     start();
     EXPECT_EQ((std::vector<std::string>{"swp1 2001:db8:b000:1::/64", "swp2 2001:db8:b000:2::/64"}), declared());
     EXPECT_EQ(std::vector<Prefix6>{prefix("2001:db8:b000::/56")}, net_.blackholes);
-    EXPECT_EQ(2u, store_.list(kPortKind).value().size());
+    EXPECT_EQ(2u, store_.list(kOwnPortKind).value().size());
 }
 
 TEST_F(RaService, PutsTheAddressOnlyOnceZebraHasThePrefix) {
@@ -383,7 +384,7 @@ TEST_F(RaService, RefusesAFabricPort) {
     ASSERT_FALSE(result);
     EXPECT_NE(std::string::npos, result.error().message.find("swp2 is a port of the fabric")) << result.error().message;
     EXPECT_TRUE(frr_.ra.empty());
-    EXPECT_TRUE(store_.list(kPortKind).value().empty());
+    EXPECT_TRUE(store_.list(kOwnPortKind).value().empty());
     start(" aggregate 2001:db8:b000::/56\n ports swp1-9,!swp2\n");
 }
 
