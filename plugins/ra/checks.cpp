@@ -15,7 +15,7 @@ public:
         check_something_to_do();
         check_aggregate();
         check_ranges();
-        check_overrides();
+        check_interfaces();
         check_lifetimes();
         check_mode();
         check_flags();
@@ -82,30 +82,45 @@ private:
         }
     }
 
-    void check_overrides() {
+    void check_interfaces() {
+        const auto& existing = environment_.interfaces;
+        const auto ports = matching_ports(settings_, existing);
         std::vector<const ConfigEntry*> seen;
-        for (const ConfigEntry* entry : node_.all("port prefix")) {
-            Prefix6 prefix = entry->prefix("prefix");
+        for (const ConfigEntry* entry : node_.all("interface")) {
             const std::string& port = entry->arg("name");
-            if (prefix.length() != kPortPrefixLength) {
-                error(*entry, fmt::format("{} on port {} must be a /64: hosts form addresses in no other (RFC 4862)",
-                                          prefix.to_string(), port));
-            }
-            if (std::find(environment_.interfaces.begin(), environment_.interfaces.end(), port) ==
-                environment_.interfaces.end()) {
+            const ConfigEntry* prefix = entry->children().find("prefix");
+            if (std::find(existing.begin(), existing.end(), port) == existing.end()) {
                 missing(*entry, fmt::format("there is no port {} on this host; see \"ip link\"", port));
+            } else if (std::find(ports.begin(), ports.end(), port) == ports.end()) {
+                warning(*entry,
+                        fmt::format("{} is in no range of \"ports\" and has no \"prefix\" of its own: nothing is "
+                                    "advertised there; add either",
+                                    port));
             }
+            if (prefix == nullptr) continue;
+            check_prefix(*prefix, port);
             for (const ConfigEntry* other : seen) {
-                if (other->prefix("prefix").overlaps(prefix)) report_shared(*other, *entry);
-            }
-            if (settings_.aggregate && !settings_.aggregate->contains(prefix)) {
-                warning(
-                    *entry,
-                    fmt::format("{} is outside the aggregate {}: BGP does not announce it, see that it is reachable",
-                                prefix.to_string(), settings_.aggregate->to_string()));
+                if (prefix_of(*other).overlaps(prefix_of(*entry))) report_shared(*other, *entry);
             }
             seen.push_back(entry);
         }
+    }
+
+    void check_prefix(const ConfigEntry& entry, const std::string& port) {
+        const Prefix6 prefix = entry.prefix("prefix");
+        if (prefix.length() != kPortPrefixLength) {
+            error(entry, fmt::format("{} on port {} must be a /64: hosts form addresses in no other (RFC 4862)",
+                                     prefix.to_string(), port));
+        }
+        if (settings_.aggregate && !settings_.aggregate->contains(prefix)) {
+            warning(entry,
+                    fmt::format("{} is outside the aggregate {}: BGP does not announce it, see that it is reachable",
+                                prefix.to_string(), settings_.aggregate->to_string()));
+        }
+    }
+
+    static Prefix6 prefix_of(const ConfigEntry& interface) {
+        return interface.children().find("prefix")->prefix("prefix");
     }
 
     // One prefix on two L3 ports: the kernel routes to one of them only, so TCP fails on the others while ping answers.
@@ -113,34 +128,48 @@ private:
         bool ordered = a.where().line <= b.where().line;
         const ConfigEntry& first = ordered ? a : b;
         const ConfigEntry& second = ordered ? b : a;
-        error(second,
+        error(*second.children().find("prefix"),
               fmt::format(
                   "{} overlaps {} of port {}: two ports cannot share a prefix, replies would leave through one of "
                   "them only; give {} another /64",
-                  second.prefix("prefix").to_string(), first.prefix("prefix").to_string(), first.arg("name"),
-                  second.arg("name")));
+                  prefix_of(second).to_string(), prefix_of(first).to_string(), first.arg("name"), second.arg("name")));
     }
 
+    // Of all ports, and of each that says something about them itself.
     void check_lifetimes() {
-        auto interval = settings_.advertisement.max_interval;
-        auto valid = settings_.lifetimes.valid_lifetime;
-        auto preferred = settings_.lifetimes.preferred_lifetime;
-        if (settings_.advertisement.router_lifetime < interval) {
-            error(entry_of("router-lifetime", "interval"),
-                  fmt::format("router-lifetime {} is below the interval {}: hosts would lose their router between two "
-                              "advertisements; use three intervals",
-                              settings_.advertisement.router_lifetime.count(), seconds(interval)));
+        check_lifetimes(settings_.shared, plugin_);
+        for (const ConfigEntry* entry : node_.all("interface")) {
+            const auto& own = entry->children().entries();
+            const bool says = std::any_of(own.begin(), own.end(), [](const ConfigEntry& line) {
+                return line.id().ends_with("-lifetime") || line.id() == "interval";
+            });
+            if (says) check_lifetimes(settings_.special.at(entry->arg("name")), *entry);
+        }
+    }
+
+    void check_lifetimes(const Advertisement& says, const ConfigEntry& where) {
+        const auto interval = says.interface.max_interval;
+        const auto router = says.interface.router_lifetime;
+        const auto valid = says.lifetimes.valid_lifetime;
+        const auto preferred = says.lifetimes.preferred_lifetime;
+        // A typed line has no place that would say whose it is.
+        const std::string whose = where.has_arg("name") ? where.arg("name") + ": " : "";
+        if (router < interval) {
+            error(entry_of(where, "router-lifetime", "interval"),
+                  fmt::format("{}router-lifetime {} is below the interval {}: hosts would lose their router between "
+                              "two advertisements; use three intervals",
+                              whose, router.count(), seconds(interval)));
         }
         if (preferred > valid) {
-            error(entry_of("preferred-lifetime", "valid-lifetime"),
-                  fmt::format("preferred-lifetime {} exceeds valid-lifetime {}", preferred.count(), valid.count()));
+            error(entry_of(where, "preferred-lifetime", "valid-lifetime"),
+                  fmt::format("{}preferred-lifetime {} exceeds valid-lifetime {}", whose, preferred.count(),
+                              valid.count()));
         }
         if (preferred < interval) {
-            error(
-                entry_of("preferred-lifetime", "interval"),
-                fmt::format("preferred-lifetime {} is below the interval {}: addresses would be deprecated between two "
-                            "advertisements",
-                            preferred.count(), seconds(interval)));
+            error(entry_of(where, "preferred-lifetime", "interval"),
+                  fmt::format("{}preferred-lifetime {} is below the interval {}: addresses would be deprecated between "
+                              "two advertisements",
+                              whose, preferred.count(), seconds(interval)));
         }
     }
 
@@ -148,15 +177,20 @@ private:
         if (settings_.mode != Mode::kBridge) return;
         auto ports = matching_ports(settings_, environment_.interfaces);
         if (ports.size() <= 1) return;
-        error(entry_of("mode", "ports"),
+        error(entry_of(plugin_, "mode", "ports"),
               fmt::format("mode bridge advertises on one interface, and {} are configured ({}, {} …); name the bridge "
                           "itself, not its ports, or use \"mode l3-port\"",
                           ports.size(), ports[0], ports[1]));
     }
 
     void check_flags() {
+        check_flags(node_);
+        for (const ConfigEntry* entry : node_.all("interface")) check_flags(entry->children());
+    }
+
+    void check_flags(const ConfigNode& node) {
         for (const char* id : {"managed-flag", "other-config-flag"}) {
-            if (const ConfigEntry* entry = node_.find(id)) {
+            if (const ConfigEntry* entry = node.find(id)) {
                 warning(*entry,
                         fmt::format("{}: iPXE waits for DHCPv6 then and fails; remove it where machines boot", id));
             }
@@ -167,11 +201,11 @@ private:
         return std::chrono::duration_cast<std::chrono::seconds>(duration).count();
     }
 
-    // The line to blame: the first of these that is written, else the plugin's own.
-    const ConfigEntry& entry_of(std::string_view id, std::string_view otherwise) const {
-        if (const ConfigEntry* entry = node_.find(id)) return *entry;
-        if (const ConfigEntry* entry = node_.find(otherwise)) return *entry;
-        return plugin_;
+    // The line to blame: the first of these that is written in that node, else the one that opens it.
+    static const ConfigEntry& entry_of(const ConfigEntry& where, std::string_view id, std::string_view otherwise) {
+        if (const ConfigEntry* entry = where.children().find(id)) return *entry;
+        if (const ConfigEntry* entry = where.children().find(otherwise)) return *entry;
+        return where;
     }
 
     const ConfigEntry& plugin_;

@@ -19,8 +19,8 @@ const LinkAddress* find_address(const std::vector<LinkAddress>& present, const I
     return it == present.end() ? nullptr : &*it;
 }
 
-std::chrono::seconds address_time(const Settings& settings) {
-    return std::chrono::ceil<std::chrono::seconds>(kAddressIntervals * settings.advertisement.max_interval);
+std::chrono::seconds address_time(const Advertisement& says) {
+    return std::chrono::ceil<std::chrono::seconds>(kAddressIntervals * says.interface.max_interval);
 }
 
 // Changes the lifetimes of an address that is there. Not in place: zebra takes a changed address of a port for a new
@@ -37,7 +37,8 @@ void KernelState::replace(const PortRecords& before, const PortRecords& now, con
     confirmed_.clear();
     for (const auto& [name, old] : before) {
         if (old.aggregate && old.aggregate != settings.aggregate)
-            old_aggregates_.try_emplace(*old.aggregate, clock_.steady_now() + address_time(settings));
+            old_aggregates_.try_emplace(*old.aggregate,
+                                        clock_.steady_now() + address_time(settings.advertisement_of(name)));
         auto current = now.find(name);
         bool stays = current != now.end() && current->second.active && current->second.prefix == old.prefix;
         if (old.active && !stays) leaving_.emplace_back(name, port_address(old.prefix));
@@ -95,8 +96,10 @@ void KernelState::let_leave(const PortAddress& entry, const PortRecords& records
     if (wanted != records.end() && wanted->second.active && port_address(wanted->second.prefix) == address) return;
     auto present = net_.addresses(port);
     if (!present || find_address(*present, address) == nullptr) return;
-    auto result = needed_elsewhere ? net_.remove_address(port, address)
-                                   : renew(net_, port, {address, address_time(settings), std::chrono::seconds(0)});
+    auto result =
+        needed_elsewhere
+            ? net_.remove_address(port, address)
+            : renew(net_, port, {address, address_time(settings.advertisement_of(port)), std::chrono::seconds(0)});
     if (!result) kLog.warning("address stays", {{"port", port}, {"error", result.error()}});
 }
 

@@ -176,9 +176,10 @@ std::vector<RaInterface> Service::advertisements(const PortRecords& records) con
     std::vector<RaInterface> interfaces;
     for (const auto& [name, record] : records) {
         if (!record.active && !record.farewell) continue;
-        RaInterface interface = settings_.advertisement;
+        const Advertisement& says = settings_.advertisement_of(name);
+        RaInterface interface = says.interface;
         interface.name = name;
-        interface.prefixes = {settings_.lifetimes};
+        interface.prefixes = {says.lifetimes};
         interface.prefixes[0].prefix = record.prefix;
         interfaces.push_back(std::move(interface));
     }

@@ -6,6 +6,7 @@ namespace nett::ra {
 namespace {
 
 constexpr const char* kNode = "ra";
+constexpr const char* kInterfaceNode = "ra-interface";
 
 ConfigCommand command(std::string pattern, std::string help, std::vector<TokenHelp> tokens,
                       std::vector<std::string> keys = {}, std::string default_text = {}) {
@@ -18,10 +19,63 @@ RouterPreference preference_of(const std::string& word) {
     return word == "low" ? RouterPreference::kLow : RouterPreference::kMedium;
 }
 
+// What all ports share, or what one of them says instead.
+void add_advertisement_commands(std::vector<ConfigCommand>& commands, const std::string& node) {
+    const auto add = [&](std::string pattern, std::string help, TokenHelp token, std::string default_text,
+                         std::vector<std::string> keys = {}) {
+        if (node == kInterfaceNode) default_text = "as on the other ports";
+        std::vector<TokenHelp> tokens;
+        if (!token.token.empty()) tokens.push_back(std::move(token));
+        commands.push_back({node,
+                            std::move(pattern),
+                            std::move(help),
+                            std::move(tokens),
+                            std::move(keys),
+                            {},
+                            std::move(default_text)});
+    };
+    add("interval {seconds:int:1..1800}", "Longest time between two advertisements", {"seconds", "Seconds"}, "10");
+    add("router-lifetime {seconds:int:1..9000}", "How long hosts keep this switch as default router",
+        {"seconds", "Seconds; not less than the interval"}, "30");
+    add("valid-lifetime {seconds:int:1..2592000}", "How long an address stays usable after the last advertisement",
+        {"seconds", "Seconds; not less than preferred-lifetime"}, "600");
+    add("preferred-lifetime {seconds:int:1..604800}", "How long an address is used for new connections",
+        {"seconds", "Seconds; not less than the interval"}, "300");
+    add("preference {level:choice:high|medium|low}", "Default router preference (RFC 4191)", {"level", "Preference"},
+        "medium");
+    add("rdnss {address:address6}", "Recursive DNS server to advertise (RFC 8106)", {"address", "Its address"}, "none",
+        {"address"});
+    add("mtu {bytes:int:1280..65535}", "Link MTU to advertise", {"bytes", "Bytes"}, "not advertised");
+    add("managed-flag", "Tell hosts that addresses come by DHCPv6 too (M flag); iPXE waits for it and fails", {},
+        "off");
+    add("other-config-flag", "Tell hosts that other configuration comes by DHCPv6 (O flag); iPXE waits and fails", {},
+        "off");
+}
+
+// Changes what the node says, and nothing else.
+void read_advertisement(const ConfigNode& node, Advertisement& out) {
+    RaInterface& interface = out.interface;
+    const auto seconds = [&](std::string_view id, auto& value) {
+        if (const ConfigEntry* entry = node.find(id)) value = std::chrono::seconds(entry->integer("seconds"));
+    };
+    seconds("interval", interface.max_interval);
+    seconds("router-lifetime", interface.router_lifetime);
+    seconds("valid-lifetime", out.lifetimes.valid_lifetime);
+    seconds("preferred-lifetime", out.lifetimes.preferred_lifetime);
+    if (const ConfigEntry* entry = node.find("preference")) interface.preference = preference_of(entry->arg("level"));
+    if (const ConfigEntry* entry = node.find("mtu"))
+        interface.mtu = static_cast<std::uint32_t>(entry->integer("bytes"));
+    interface.managed = interface.managed || node.has("managed-flag");
+    interface.other_config = interface.other_config || node.has("other-config-flag");
+    if (node.has("rdnss")) interface.dns_servers.clear();
+    for (const ConfigEntry* entry : node.all("rdnss")) interface.dns_servers.push_back({entry->address("address"), {}});
+    for (RaDnsServer& server : interface.dns_servers) server.lifetime = out.lifetimes.valid_lifetime;
+}
+
 }  // namespace
 
 std::vector<ConfigCommand> config_commands() {
-    return {
+    std::vector<ConfigCommand> commands{
         {"",
          "plugin ra",
          "Router advertisements: one prefix for each port",
@@ -36,34 +90,36 @@ std::vector<ConfigCommand> config_commands() {
                 {{"prefix", "At most /64; a /56 has room for 256 ports"}}),
         command("ports {range:interfaces}", "Ports that get a /64 of the aggregate each",
                 {{"range", "swp1-48,swp50 or Ethernet0-188 step 4"}}, {"range"}),
-        command("port {name:word:@interfaces} prefix {prefix:prefix6}", "Gives a port a prefix of your choice",
-                {{"name", "The port"}, {"prefix", "A /64 that no other port has"}}, {"name"}),
         command("machine-peer-group {group:word}",
                 "BGP unnumbered neighbours of this peer-group of bgpd are machines; others are the fabric's",
                 {{"group", "The peer-group's name in frr.conf"}}, {}, kMachineGroup),
         command("machine-bgp", "Every BGP unnumbered neighbour on a port is a machine, in whatever peer-group", {}, {},
                 "only those of machine-peer-group"),
-        command("interval {seconds:int:1..1800}", "Longest time between two advertisements", {{"seconds", "Seconds"}},
-                {}, "10"),
-        command("router-lifetime {seconds:int:1..9000}", "How long hosts keep this switch as default router",
-                {{"seconds", "Seconds; not less than the interval"}}, {}, "30"),
-        command("valid-lifetime {seconds:int:1..2592000}",
-                "How long an address stays usable after the last advertisement",
-                {{"seconds", "Seconds; not less than preferred-lifetime"}}, {}, "600"),
-        command("preferred-lifetime {seconds:int:1..604800}", "How long an address is used for new connections",
-                {{"seconds", "Seconds; not less than the interval"}}, {}, "300"),
-        command("preference {level:choice:high|medium|low}", "Default router preference (RFC 4191)",
-                {{"level", "Preference"}}, {}, "medium"),
-        command("rdnss {address:address6}", "Recursive DNS server to advertise (RFC 8106)",
-                {{"address", "Its address"}}, {"address"}),
-        command("mtu {bytes:int:1280..65535}", "Link MTU to advertise", {{"bytes", "Bytes"}}, {}, "not advertised"),
-        command("managed-flag", "Tell hosts that addresses come by DHCPv6 too (M flag); iPXE waits for it and fails",
-                {}),
-        command("other-config-flag",
-                "Tell hosts that other configuration comes by DHCPv6 (O flag); iPXE waits and fails", {}),
-        command("withdraw-on-stop",
-                "When the agent stops, say farewell on all ports instead of leaving them advertised", {}),
     };
+    add_advertisement_commands(commands, kNode);
+    commands.push_back(command(
+        "withdraw-on-stop", "When the agent stops, say farewell on all ports instead of leaving them advertised", {}));
+    commands.push_back({kNode,
+                        "interface {name:word:@interfaces}",
+                        "One port, where it differs from the others",
+                        {{"name", "The port"}},
+                        {"name"},
+                        kInterfaceNode,
+                        {}});
+    commands.push_back({kInterfaceNode,
+                        "prefix {prefix:prefix6}",
+                        "Gives the port a prefix of your choice, also when it is in no range of \"ports\"",
+                        {{"prefix", "A /64 that no other port has"}},
+                        {},
+                        {},
+                        "a /64 of the aggregate"});
+    add_advertisement_commands(commands, kInterfaceNode);
+    return commands;
+}
+
+const Advertisement& Settings::advertisement_of(const std::string& port) const {
+    const auto own = special.find(port);
+    return own == special.end() ? shared : own->second;
 }
 
 Settings settings_of(const ConfigNode& node) {
@@ -72,22 +128,16 @@ Settings settings_of(const ConfigNode& node) {
     settings.machine_bgp = node.has("machine-bgp");
     if (const ConfigEntry* entry = node.find("aggregate")) settings.aggregate = entry->prefix("prefix");
     for (const ConfigEntry* entry : node.all("ports")) settings.ranges.push_back(entry->arg("range"));
-    for (const ConfigEntry* entry : node.all("port prefix")) {
-        settings.overrides.emplace(entry->arg("name"), entry->prefix("prefix"));
-    }
     if (node.text("mode", "kind", "l3-port") == "bridge") settings.mode = Mode::kBridge;
     settings.withdraw_on_stop = node.has("withdraw-on-stop");
-    RaInterface& shared = settings.advertisement;
-    shared.managed = node.has("managed-flag");
-    shared.other_config = node.has("other-config-flag");
-    shared.max_interval = std::chrono::seconds(node.integer("interval", "seconds", 10));
-    shared.router_lifetime = std::chrono::seconds(node.integer("router-lifetime", "seconds", 30));
-    shared.preference = preference_of(node.text("preference", "level", "medium"));
-    if (const ConfigEntry* entry = node.find("mtu")) shared.mtu = static_cast<std::uint32_t>(entry->integer("bytes"));
-    settings.lifetimes.valid_lifetime = std::chrono::seconds(node.integer("valid-lifetime", "seconds", 600));
-    settings.lifetimes.preferred_lifetime = std::chrono::seconds(node.integer("preferred-lifetime", "seconds", 300));
-    for (const ConfigEntry* entry : node.all("rdnss")) {
-        shared.dns_servers.push_back({entry->address("address"), settings.lifetimes.valid_lifetime});
+    read_advertisement(node, settings.shared);
+    for (const ConfigEntry* entry : node.all("interface")) {
+        const std::string& name = entry->arg("name");
+        const auto [own, added] = settings.special.emplace(name, settings.shared);
+        read_advertisement(entry->children(), own->second);
+        if (const ConfigEntry* prefix = entry->children().find("prefix")) {
+            settings.overrides.emplace(name, prefix->prefix("prefix"));
+        }
     }
     return settings;
 }

@@ -22,6 +22,12 @@ inline constexpr const char* kMachineGroup = "MACHINES";
 // the gateway's NIC in an L2 plane, is the router of everything behind it and has one prefix.
 enum class Mode { kL3Port, kBridge };
 
+// What the advertisements of a port say besides its prefix.
+struct Advertisement {
+    RaInterface interface;  // no name, no prefixes
+    RaPrefix lifetimes;     // of the port's prefix
+};
+
 struct Settings {
     // bgpd's peer-group whose BGP unnumbered neighbours are machines; every other neighbour is the fabric's.
     std::string machine_group = kMachineGroup;
@@ -31,8 +37,10 @@ struct Settings {
     std::optional<Prefix6> aggregate;
     std::vector<std::string> ranges;           // "swp1-48": ports whose prefix is derived from the aggregate
     std::map<std::string, Prefix6> overrides;  // ports with a prefix of their own, in a range or not
-    RaInterface advertisement;                 // what all ports share: no name, no prefixes
-    RaPrefix lifetimes;                        // of each port's prefix
+    Advertisement shared;
+    std::map<std::string, Advertisement> special;  // of ports with a node of their own: `shared`, but for what it says
+
+    const Advertisement& advertisement_of(const std::string& port) const;
 };
 
 std::vector<ConfigCommand> config_commands();

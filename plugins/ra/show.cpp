@@ -59,10 +59,9 @@ std::string_view preference_text(RouterPreference preference) {
     return preference == RouterPreference::kLow ? "low" : "medium";
 }
 
-json::array dns_servers_of(const Settings& settings) {
+json::array dns_servers_of(const RaInterface& interface) {
     json::array servers;
-    for (const RaDnsServer& server : settings.advertisement.dns_servers)
-        servers.emplace_back(server.address.to_string());
+    for (const RaDnsServer& server : interface.dns_servers) servers.emplace_back(server.address.to_string());
     return servers;
 }
 
@@ -139,16 +138,16 @@ Output show_frr_config(const Service& service) {
 
 Output show_ra(const Service& service) {
     json::array rows;
-    const Settings& settings = service.settings();
     for (const PortStatus& port : service.ports()) {
+        const auto& [interface, lifetimes] = service.settings().advertisement_of(port.name);
         rows.push_back(json::object{{"port", port.name},
                                     {"prefix", port.prefix.to_string()},
                                     {"link", port.link},
                                     {"state", port.state},
-                                    {"interval_ms", settings.advertisement.max_interval.count()},
-                                    {"router_lifetime_s", settings.advertisement.router_lifetime.count()},
-                                    {"valid_lifetime_s", settings.lifetimes.valid_lifetime.count()},
-                                    {"preferred_lifetime_s", settings.lifetimes.preferred_lifetime.count()},
+                                    {"interval_ms", interface.max_interval.count()},
+                                    {"router_lifetime_s", interface.router_lifetime.count()},
+                                    {"valid_lifetime_s", lifetimes.valid_lifetime.count()},
+                                    {"preferred_lifetime_s", lifetimes.preferred_lifetime.count()},
                                     {"error", port.error}});
     }
     return {std::move(rows),
@@ -167,7 +166,7 @@ Result<Output> show_interface(const Host& host, const Service& service, const st
     auto ports = service.ports();
     auto port = std::find_if(ports.begin(), ports.end(), [&](const PortStatus& entry) { return entry.name == name; });
     if (port == ports.end()) return fail(Code::kNotFound, "{} is not a port of plugin ra; see \"show ra\"", name);
-    const Settings& settings = service.settings();
+    const auto& [interface, lifetimes] = service.settings().advertisement_of(name);
     FrrDaemonStatus zebra = host.frr.status(FrrDaemon::kZebra);
     json::object object{{"port", port->name},
                         {"prefix", port->prefix.to_string()},
@@ -176,15 +175,15 @@ Result<Output> show_interface(const Host& host, const Service& service, const st
                         {"mac", port->mac},
                         {"state", port->state},
                         {"error", port->error},
-                        {"interval_ms", settings.advertisement.max_interval.count()},
-                        {"router_lifetime_s", settings.advertisement.router_lifetime.count()},
-                        {"valid_lifetime_s", settings.lifetimes.valid_lifetime.count()},
-                        {"preferred_lifetime_s", settings.lifetimes.preferred_lifetime.count()},
-                        {"preference", preference_text(settings.advertisement.preference)},
-                        {"mtu", settings.advertisement.mtu ? json::value(*settings.advertisement.mtu) : json::value()},
-                        {"managed", settings.advertisement.managed},
-                        {"other_config", settings.advertisement.other_config},
-                        {"dns_servers", dns_servers_of(settings)},
+                        {"interval_ms", interface.max_interval.count()},
+                        {"router_lifetime_s", interface.router_lifetime.count()},
+                        {"valid_lifetime_s", lifetimes.valid_lifetime.count()},
+                        {"preferred_lifetime_s", lifetimes.preferred_lifetime.count()},
+                        {"preference", preference_text(interface.preference)},
+                        {"mtu", interface.mtu ? json::value(*interface.mtu) : json::value()},
+                        {"managed", interface.managed},
+                        {"other_config", interface.other_config},
+                        {"dns_servers", dns_servers_of(interface)},
                         {"counters", counters_of(service, port->name)},
                         {"zebra_in_sync", zebra.in_sync},
                         {"backend", zebra.backend},

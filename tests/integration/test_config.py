@@ -14,8 +14,8 @@ def lines(*text):
 
 BAD = {
     "unknown key": (lines("hostname tor-a", "plugin ra", " agregate 2001:db8:b000::/56"), 3, "agregate"),
-    "one prefix on two ports": (lines("plugin ra", " aggregate 2001:db8:b000::/56", " ports swp1-3", " port swp1 prefix 2001:db8:b000:7::/64",
-                                      " port swp2 prefix 2001:db8:b000:7::/64"), 5, "2001:db8:b000:7::/64"),
+    "one prefix on two ports": (lines("plugin ra", " aggregate 2001:db8:b000::/56", " ports swp1-3", " interface swp1", "  prefix 2001:db8:b000:7::/64",
+                                      " interface swp2", "  prefix 2001:db8:b000:7::/64"), 7, "2001:db8:b000:7::/64"),
     "range that matches nothing": (lines("plugin ra", " aggregate 2001:db8:b000::/56", " ports eth100-120"), 3, "eth100-120"),
     "unreadable certificate": (lines("plugin metadata", " listen [2001:db8:ffff::1]:443", " server-address 2001:db8:ffff::1",
                                      " certificate /etc/nett/absent.crt", " private-key /etc/nett/absent.key",
@@ -100,8 +100,8 @@ def test_a_commit_takes_effect_and_another_one_takes_it_back(world):
 def test_a_candidate_that_a_plugin_refuses_is_not_applied(world):
     tor = world.agents["tor-a"]
     before = tor.nettsh("show running-config").stdout
-    done = tor.nettsh("configure terminal", "plugin ra", "port swp1 prefix 2001:db8:b000:9::/64", "port swp2 prefix 2001:db8:b000:9::/64",
-                      "commit", check=False)
+    done = tor.nettsh("configure terminal", "plugin ra", "interface swp1", "prefix 2001:db8:b000:9::/64", "interface swp2",
+                      "prefix 2001:db8:b000:9::/64", "commit", check=False)
     assert "2001:db8:b000:9::/64" in done.stdout + done.stderr
     assert done.returncode != 0
     assert tor.nettsh("show running-config").stdout == before

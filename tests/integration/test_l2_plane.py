@@ -58,7 +58,9 @@ GATEWAY = f"""  redistribute connected route-map METADATA
 def gateway_config():
     """The metadata host's configuration and a switch's in one."""
     return agent.meta_config("gateway") + f"""plugin ra
- port eth0 prefix {PLANE}
+ interface eth0
+  prefix {PLANE}
+ !
 !
 """
 

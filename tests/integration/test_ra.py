@@ -132,6 +132,32 @@ def test_the_advertisement_is_what_was_configured_byte_for_byte(switch):
         assert line in said, said
 
 
+def test_one_port_says_what_its_node_says_and_the_others_do_not(switch):
+    changed = time.monotonic()
+    switch.commit("plugin ra", "rdnss 2001:db8::53", "interface swp2", "mtu 9000", "preference low", "valid-lifetime 900", "preferred-lifetime 800",
+                  "rdnss 2001:db8::54")
+    own = switch.hosts["swp2"].wait_advertised("its own lifetimes", lambda entry: entry["prefixes"].get(prefix(2)) == [900, 800], within=10,
+                                               since=changed)
+    raw = bytes.fromhex(own["raw"])
+    assert raw[5] == 0x18  # preference low (RFC 4191: 11)
+    assert struct.pack("!BBHI", 5, 1, 0, 9000) in raw
+    dns = struct.pack("!BBHI", 25, 3, 0, 900) + bytes.fromhex("20010db8000000000000000000000054")
+    assert raw.count(dns) == 1 and raw.count(bytes([25, 3])) == 1
+    others = switch.hosts["swp1"].wait_advertised("what all say", lambda entry: "20010db8000000000000000000000053" in entry["raw"], within=10,
+                                                  since=changed)
+    assert alive(1)(others)
+    raw = bytes.fromhex(others["raw"])
+    assert raw[5] == 0 and struct.pack("!BBHI", 5, 1, 0, 9000) not in raw
+    rows = {row["port"]: row for row in switch.agent.show("show ra")}
+    assert (rows["swp1"]["valid_lifetime_s"], rows["swp2"]["valid_lifetime_s"]) == (600, 900)
+    shown = switch.agent.show("show ra interface swp2")
+    assert (shown["mtu"], shown["preference"], shown["dns_servers"]) == (9000, "low", ["2001:db8::54"])
+    assert "interface swp2" in switch.agent.nettsh("show running-config").stdout
+    again = time.monotonic()
+    switch.commit("plugin ra", "no interface swp2")
+    switch.hosts["swp2"].wait_advertised("what all say", alive(2), within=10, since=again)
+
+
 def test_a_flood_of_solicitations_changes_nothing_and_is_counted(switch):
     host = switch.hosts["swp1"]
     before = switch.counters("swp1")

@@ -62,7 +62,7 @@ TEST(PortAllocation, TakesAnInactivePortsIndexOnlyWhenThereIsNoOther) {
 }
 
 TEST(PortAllocation, AConfiguredPrefixIsGivenToNoOtherPort) {
-    auto config = settings(kAggregate + " ports swp1-3\n port swp3 prefix 2001:db8:b000:1::/64\n");
+    auto config = settings(kAggregate + " ports swp1-3\n interface swp3\n  prefix 2001:db8:b000:1::/64\n");
     auto records = numbered(config, {"swp1", "swp2", "swp3"});
     EXPECT_EQ(prefix("2001:db8:b000:1::/64"), records["swp3"].prefix);
     EXPECT_EQ(prefix("2001:db8:b000:2::/64"), records["swp1"].prefix);
@@ -70,7 +70,7 @@ TEST(PortAllocation, AConfiguredPrefixIsGivenToNoOtherPort) {
 
 TEST(PortAllocation, RefusesAConfiguredPrefixThatAnotherPortHas) {
     auto known = numbered(settings(kAggregate + " ports swp1-3\n"), {"swp1", "swp2"});
-    auto config = settings(kAggregate + " ports swp1-3\n port swp2 prefix 2001:db8:b000:1::/64\n");
+    auto config = settings(kAggregate + " ports swp1-3\n interface swp2\n  prefix 2001:db8:b000:1::/64\n");
     auto result = allocate(config, {"swp1", "swp2"}, known);
     ASSERT_FALSE(result);
     EXPECT_EQ(Code::kFailedPrecondition, result.error().code);

@@ -185,7 +185,7 @@ TEST_F(RaService, TakesAwayWhatTheConfigurationLostWhileTheAgentWasDown) {
 TEST_F(RaService, ReconfiguringMovesOnlyWhatChanged) {
     start();
     frr_.sync(FrrDaemon::kZebra);
-    ASSERT_TRUE(apply(kConfig + " port swp2 prefix 2001:db8:b000:77::/64\n"));
+    ASSERT_TRUE(apply(kConfig + " interface swp2\n  prefix 2001:db8:b000:77::/64\n"));
     frr_.sync(FrrDaemon::kZebra);
     EXPECT_TRUE(net_.has("swp1", "2001:db8:b000:1::1/64"));
     EXPECT_TRUE(leaves("swp2", "2001:db8:b000:2::1/64"));
@@ -196,7 +196,7 @@ TEST_F(RaService, ARefusedReconfigurationChangesNothing) {
     start();
     frr_.sync(FrrDaemon::kZebra);
     auto before = declared();
-    EXPECT_FALSE(apply(kConfig + " port swp2 prefix 2001:db8:b000:1::/64\n"));
+    EXPECT_FALSE(apply(kConfig + " interface swp2\n  prefix 2001:db8:b000:1::/64\n"));
     EXPECT_EQ(before, declared());
     store_.commit_fault = Error{Code::kUnavailable, "disk full", {}};
     EXPECT_FALSE(apply(" aggregate 2001:db8:c000::/56\n ports swp1\n"));
@@ -215,7 +215,7 @@ TEST_F(RaService, SaysWhatTheKernelRefused) {
 TEST_F(RaService, APrefixThatMovesToAnotherPortLeavesTheFirstAtOnce) {
     start();
     frr_.sync(FrrDaemon::kZebra);
-    ASSERT_TRUE(apply(" aggregate 2001:db8:b000::/56\n ports swp2\n port swp2 prefix 2001:db8:b000:1::/64\n"));
+    ASSERT_TRUE(apply(" aggregate 2001:db8:b000::/56\n ports swp2\n interface swp2\n  prefix 2001:db8:b000:1::/64\n"));
     frr_.sync(FrrDaemon::kZebra);
     EXPECT_FALSE(net_.has("swp1", "2001:db8:b000:1::1/64"));
     EXPECT_TRUE(net_.has("swp2", "2001:db8:b000:1::1/64"));
