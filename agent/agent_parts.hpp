@@ -105,7 +105,7 @@ struct Agent::Parts {
     std::unique_ptr<AgentMetrics> agent_metrics;
     AuditLog audit{clock, events, health};
     std::unique_ptr<Webhooks> webhooks;
-    MetricsListener metrics_listener{loop.get_executor(), io.get_executor(), health,
+    MetricsListener metrics_listener{loop.get_executor(), io.get_executor(), health, audit,
                                      [this] { return metrics.scrape(); }};
     std::unique_ptr<Fabric> fabric;
     std::unique_ptr<ApiServer> api;

@@ -178,6 +178,8 @@ def test_with_tls_only_a_role_of_the_api_may_scrape(build, tmp_path):
 
         assert status("monitoring") == 200
         assert status("t") == 403  # a tenant's boot certificate chains to the same root, and has no role
+        refused = agent.audit_lines()[-1]
+        assert (refused["who"], refused["what"], refused["result"]) == ("tls:t.boot.example", "metrics", "permission denied")
         with pytest.raises((ssl.SSLError, OSError, http.client.HTTPException)):
             status(None)
     finally:

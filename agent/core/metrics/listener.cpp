@@ -116,10 +116,11 @@ struct MetricsListener::Impl : std::enable_shared_from_this<MetricsListener::Imp
     using Stream = beast::tcp_stream;
 
     Impl(asio::any_io_executor loop_executor, asio::any_io_executor io_executor, HealthRegistry& registry,
-         std::function<std::string()> make)
+         AuditLog& audit_log, std::function<std::string()> make)
         : loop(loop_executor),
           io(std::move(io_executor)),
           health(registry),
+          audit(audit_log),
           scrape(std::move(make)),
           retry(loop_executor),
           ended(loop_executor) {}
@@ -214,11 +215,19 @@ struct MetricsListener::Impl : std::enable_shared_from_this<MetricsListener::Imp
         stream->expires_after(kScrapeTimeout);
         auto [error] = co_await secured.async_handshake(ssl::stream_base::server, kAsTuple);
         if (error) co_return;
-        const auto caller = caller_of_certificate(files.grants, common_name_of(secured.native_handle()));
-        co_await respond(secured, *stream, caller && caller->scope == Scope::kAgent);
+        co_await respond(secured, *stream, is_allowed(files.grants, common_name_of(secured.native_handle())));
         stream->expires_after(kScrapeTimeout);
         co_await secured.async_shutdown(kAsTuple);
         ERR_clear_error();
+    }
+
+    bool is_allowed(const Grants& grants, const std::string& name) {
+        const auto caller = caller_of_certificate(grants, name);
+        if (caller && caller->scope == Scope::kAgent) return true;
+        audit.record({"tls:" + name, caller ? role_text(*caller) : "", "metrics", "",
+                      std::string(to_string(Code::kPermissionDenied)),
+                      caller ? role_text(*caller) + " does not read metrics" : caller.error().to_string()});
+        return false;
     }
 
     template <typename Any>
@@ -245,6 +254,7 @@ struct MetricsListener::Impl : std::enable_shared_from_this<MetricsListener::Imp
     asio::any_io_executor loop;
     asio::any_io_executor io;
     HealthRegistry& health;
+    AuditLog& audit;
     std::function<std::string()> scrape;
     asio::steady_timer retry;
     asio::steady_timer ended;
@@ -256,8 +266,8 @@ struct MetricsListener::Impl : std::enable_shared_from_this<MetricsListener::Imp
 };
 
 MetricsListener::MetricsListener(asio::any_io_executor loop, asio::any_io_executor io, HealthRegistry& health,
-                                 std::function<std::string()> scrape)
-    : impl_(std::make_shared<Impl>(std::move(loop), std::move(io), health, std::move(scrape))) {}
+                                 AuditLog& audit, std::function<std::string()> scrape)
+    : impl_(std::make_shared<Impl>(std::move(loop), std::move(io), health, audit, std::move(scrape))) {}
 MetricsListener::~MetricsListener() = default;
 
 void MetricsListener::apply(MetricsSettings settings) {

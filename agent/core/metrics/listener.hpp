@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "agent/core/audit/audit.hpp"
 #include "agent/core/metrics/settings.hpp"
 #include "agent/sdk/asio.hpp"
 #include "agent/sdk/clock.hpp"
@@ -26,8 +27,9 @@ inline constexpr std::chrono::seconds kMetricsRetry{2};
 // Loop thread only; TLS and HTTP run on `io`.
 class MetricsListener {
 public:
-    // `scrape` makes the text, on the loop thread; it outlives stop().
-    MetricsListener(asio::any_io_executor loop, asio::any_io_executor io, HealthRegistry& health,
+    // `scrape` makes the text, on the loop thread; it outlives stop(), as do the references. Who has no right to the
+    // metrics is in the audit log.
+    MetricsListener(asio::any_io_executor loop, asio::any_io_executor io, HealthRegistry& health, AuditLog& audit,
                     std::function<std::string()> scrape);
     ~MetricsListener();
 
