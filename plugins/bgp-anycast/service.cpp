@@ -139,7 +139,7 @@ void Service::evaluate() {
     const ModeRecord& mode = journal_.mode();
     if (decision_.update(health(), mode.mode, mode.note, host_.clock.steady_now())) {
         carry_out(before);
-    } else if (mode.mode == Mode::kActive && handover_ != Handover::kNone) {
+    } else if (mode.mode == Mode::kActive && handover_ != Handover::kNone && handover_ != Handover::kTurning) {
         // Resumed, and less preferred still, for shared trouble: nothing is handed over any more.
         announcer_.apply(decision_.stance());
         end_handover();
@@ -154,6 +154,8 @@ void Service::carry_out(Stance before) {
     bool leaves = mode == Mode::kMaintenance || (mode == Mode::kDrain && settings_.drain);
     if (leaves && before == Stance::kAnnounced && stance == Stance::kDePreferred) {
         begin_handover();
+    } else if (mode != Mode::kMaintenance && stance == Stance::kWithdrawn && still_serves()) {
+        turn_away();
     } else {
         announcer_.apply(stance);
         end_handover();

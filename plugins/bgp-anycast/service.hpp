@@ -56,8 +56,11 @@ private:
     void carry_out(Stance before);
     void note_change(std::string event, std::string state, std::string reason);
     // What a handover is at (service_handover.cpp), until handover_until_.
-    enum class Handover { kNone, kAsked, kHolding, kMoving };
+    enum class Handover { kNone, kAsked, kHolding, kMoving, kTurning };
     void begin_handover();
+    // Withdrawn by a configured check, while the agent's own service is well.
+    bool still_serves() const;
+    void turn_away();
     void advance_handover();
     void let_go();
     void end_handover();

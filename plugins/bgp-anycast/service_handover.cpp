@@ -29,6 +29,20 @@ void Service::begin_handover() {
     publish_handover("begin", "is about to be handed over: no new connections, please");
 }
 
+bool Service::still_serves() const {
+    return handover_ == Handover::kNone && announcer_.stance() != Stance::kWithdrawn && !settings_.dry_run &&
+           settings_.gate && bgpd_follows() && verdict_.heard && verdict_.healthy && local_.state() == CheckState::kUp;
+}
+
+// The gate closes at once, as for every failure. But there is somebody to end what is under way until the fabric has
+// followed; with the address gone these requests would be lost. Of a service that is not well nothing is expected:
+// then silence is better for its clients than a refusal or a wrong answer.
+void Service::turn_away() {
+    announcer_.close_gate();
+    enter(Handover::kTurning, kGateGrace);
+    publish_handover("begin", "is withdrawn: no new connections, please");
+}
+
 void Service::enter(Handover phase, std::chrono::milliseconds time) {
     handover_ = phase;
     handover_until_ = host_.clock.steady_now() + time;
@@ -63,6 +77,7 @@ void Service::let_go() {
 void Service::advance_handover() {
     if (handover_ == Handover::kNone || host_.clock.steady_now() < handover_until_) return;
     if (handover_ == Handover::kHolding) return let_go();
+    if (handover_ == Handover::kTurning) announcer_.apply(decision_.stance());
     if (handover_ == Handover::kAsked) {
         // Nobody can let go: the fabric turns away first, while this server still serves.
         announcer_.apply(Stance::kDePreferred);

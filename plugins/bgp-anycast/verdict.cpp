@@ -22,6 +22,7 @@ Verdict judge(const std::vector<HealthCondition>& conditions, const std::set<std
     for (const std::string& component : required) {
         if (!present.contains(component)) failed.push_back(fmt::format("{} does not report its health", component));
     }
+    verdict.heard = !heard.empty();
     if (!failed.empty()) {
         verdict.reason = fmt::format("{}", fmt::join(failed, "; "));
     } else if (heard.empty() && !vouched) {

@@ -11,6 +11,7 @@ namespace nett::anycast {
 
 struct Verdict {
     bool healthy = false;             // of scope local
+    bool heard = false;               // a component speaks of it; else only configured checks do
     std::string reason;               // why not, or what is well
     std::vector<std::string> shared;  // troubles that every server has: they make less preferred and never withdraw
 };

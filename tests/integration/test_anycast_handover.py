@@ -67,7 +67,8 @@ def test_the_vtysh_backend_drains_gates_and_withdraws_too(anycast):
     healthy.unlink()
     anycast.wait_state("withdrawn")
     anycast.wait_next_hop(OTHER)
-    assert f"{frr.GATE} seq 5 deny" in anycast.frr.vtysh("show running-config") and not anycast.on_host()
+    assert f"{frr.GATE} seq 5 deny" in anycast.frr.vtysh("show running-config")
+    wait.until("the address is off the host", lambda: not anycast.on_host(), within=2)
     healthy.touch()
     anycast.wait_next_hop(HOME, within=10)
     assert lost_while(anycast, lambda: anycast.agent.nettsh("anycast maintenance")) == []

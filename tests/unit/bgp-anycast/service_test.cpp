@@ -1,5 +1,7 @@
 #include "plugins/bgp-anycast/service.hpp"
 
+#include <functional>
+
 #include <boost/asio/detached.hpp>
 #include <boost/json.hpp>
 
@@ -316,6 +318,15 @@ protected:
         EXPECT_EQ(Stance::kDePreferred, service_.stance());
         EXPECT_EQ(Words{"begin"}, phases(events_.published));
     }
+    void check_fails(const std::function<void()>& meanwhile = [] {}) {
+        frr_.bgpd.connected = true;
+        results_["web"] = {true, "status 200"};
+        start(kConfig + " check web http\n  target [::1]:80\n  rise 1\n  fall 1\n");
+        announce();
+        results_["web"] = {false, "status 503"};
+        meanwhile();
+        check_now();
+    }
     void after(std::chrono::milliseconds time) {
         clock_.advance(time);
         service_.evaluate();
@@ -388,6 +399,39 @@ TEST_F(AnycastHandover, AFailureHandsNothingOver) {
     look_twice();
     EXPECT_EQ(Stance::kWithdrawn, service_.stance());
     EXPECT_TRUE(phases(events_.published).empty());
+}
+
+TEST_F(AnycastHandover, AFailedCheckClosesTheGateAtOnceAndLetsEndWhatIsUnderWay) {
+    check_fails();
+    EXPECT_EQ(Stance::kWithdrawn, service_.stance());
+    EXPECT_FALSE(permits());
+    EXPECT_TRUE(on("nett-anycast"));
+    EXPECT_EQ(Words{"begin"}, phases(events_.published));
+    service_.on_handover(address_, "holding");
+    service_.on_handover(address_, "quiet");
+    after(249ms);
+    EXPECT_TRUE(on("nett-anycast"));
+    after(1ms);
+    expect_left();
+}
+
+TEST_F(AnycastHandover, AFailedCheckOfAServiceThatIsNotWellTakesTheAddressAtOnce) {
+    check_fails([this] { metadata(kFailed), service_.look(); });
+    EXPECT_FALSE(permits());
+    EXPECT_FALSE(on("nett-anycast"));
+    EXPECT_TRUE(phases(events_.published).empty());
+}
+
+TEST_F(AnycastHandover, AFailedCheckTakesTheAddressAtOnceWhenBgpdDoesNotFollow) {
+    check_fails([this] { frr_.bgpd.connected = false; });
+    EXPECT_FALSE(on("nett-anycast"));
+}
+
+TEST_F(AnycastHandover, AStopRightAfterAFailedCheckLeavesNothing) {
+    check_fails();
+    stop();
+    EXPECT_FALSE(permits());
+    EXPECT_FALSE(on("nett-anycast"));
 }
 
 TEST_F(AnycastHandover, AFailureMeanwhileWithdrawsAtOnce) {
