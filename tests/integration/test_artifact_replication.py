@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 
@@ -179,7 +180,7 @@ def test_what_is_imported_on_one_server_comes_to_all(servers, import_set, client
         wait.until("every server is announced as complete", lambda one=server: [
             other["artifacts_missing"] for other in one.replication()["servers"]] == [0, 0, 0], 10, every=0.2)
         assert "complete" in server.shell("show replication")
-        assert server.health("artifacts") == ("ok", "local")
+        wait.until("its health says so", lambda one=server: one.health("artifacts") == ("ok", "local"), 10, every=0.2)
     # A file of 96 MB goes through buffers of some hundred KB.
     for number in (2, 3):
         assert servers[number].peak_memory() - before[number] < 48 * MEGABYTE
@@ -276,3 +277,66 @@ def test_a_server_that_cannot_get_a_file_withdraws(servers, import_set, client):
     lonely.mend()
     lonely.wait_complete(within=70)
     wait.until("it is well", lambda: lonely.health("artifacts") == ("ok", "local"), 10, every=0.5)
+
+
+def test_a_sender_that_stands_still_is_left_for_another(servers, import_set):
+    """A stopped process keeps its connections and answers nothing: only the silence tells."""
+    fetching = servers[2]
+    fetching.slow(16)
+    digest = import_set("frozen", 12)
+    wait.until("the third has it", lambda: servers[3].stored(digest), 20)
+    wait.until("a part is there", lambda: fetching.received(digest) > MEGABYTE, 20)
+    sender = next(one["from"] for one in fetching.artifacts()["fetching"] if one["sha256"] == digest)
+    frozen = next(server for server in servers.values() if server.name == sender)
+    frozen.process.signal(signal.SIGSTOP)
+    try:
+        wait.until("the rest came from another", lambda: fetching.stored(digest), 60, every=0.5)
+    finally:
+        frozen.process.signal(signal.SIGCONT)
+    fetched = next(event["fields"] for event in fetching.events("artifact.fetched") if event["fields"]["sha256"] == digest)
+    assert fetched["from"] != sender and int(fetched["resumed_at"]) > MEGABYTE
+    wait_everywhere(servers, digest)
+
+
+@pytest.fixture
+def small_disk(raised):
+    """Server 3's artifacts are on a disk of their own with room for what it has, and little more; resize() makes it larger."""
+    victim = raised[3]
+    folder = victim.folder / "artifacts"
+    victim.process.stop()
+    copy = victim.folder / "artifacts-before"
+    folder.rename(copy)
+    folder.mkdir()
+    used = sum(path.stat().st_size for path in copy.rglob("*") if path.is_file())
+    # 64 MiB stay free for the state file, whatever is fetched.
+    size = used // MEGABYTE + 64 + 8
+    netns.run("mount", "-t", "tmpfs", "-o", f"size={size}m", "none", str(folder))
+    try:
+        shutil.copytree(copy, folder, dirs_exist_ok=True)
+        victim.start()
+        victim.wait_member()
+        yield lambda more: netns.run("mount", "-o", f"remount,size={size + more}m", str(folder))
+    finally:
+        victim.process.stop()
+        shutil.copytree(folder, copy, dirs_exist_ok=True)
+        netns.run("umount", str(folder))
+        folder.rmdir()
+        copy.rename(folder)
+        victim.start()
+
+
+def test_a_file_that_the_disk_has_no_room_for_is_said_and_comes_when_there_is(servers, import_set, small_disk):
+    victim = servers[3]
+    digest = import_set("roomless", 16)
+    wait.until("the second has it", lambda: servers[2].stored(digest), 20)
+
+    def error():
+        return next((one["error"] for one in victim.artifacts()["fetching"] if one["sha256"] == digest), "")
+
+    wait.until("it says why", lambda: "MiB are free" in error() and "make room" in error(), 20, every=0.2)
+    wait.until("and that it is its own trouble", lambda: victim.health("artifacts") == ("failed", "local"), 40, every=0.5)
+    assert not victim.artifact_path(f".partial-{digest}").exists() and not victim.stored(digest)
+    assert victim.lag()[0] == "ok"  # the state goes on
+    small_disk(32)
+    wait_everywhere(servers, digest)
+    wait.until("it is well", lambda: victim.health("artifacts") == ("ok", "local"), 70, every=0.5)
