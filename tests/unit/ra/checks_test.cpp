@@ -87,7 +87,8 @@ TEST(RaChecks, WarnsOfFlagsThatStopIpxe) {
 
 TEST(RaChecks, LooksAtWhatOnePortSaysOnItsOwn) {
     EXPECT_TRUE(findings(kGood + " interface swp1\n  preference low\n  mtu 9000\n").empty());
-    expect_one(kGood + " interface swp1\n  interval 60\n", "nett.conf:5: error", "swp1: router-lifetime 30 is below the interval 60");
+    expect_one(kGood + " interface swp1\n  interval 60\n", "nett.conf:5: error",
+               "swp1: router-lifetime 30 is below the interval 60");
     expect_one(kGood + " interface swp1\n  router-lifetime 20\n  preferred-lifetime 900\n", "nett.conf:6: error",
                "exceeds valid-lifetime 600");
     expect_one(kGood + " interface swp1\n  managed-flag\n", "nett.conf:5: warning", "iPXE waits for DHCPv6");
