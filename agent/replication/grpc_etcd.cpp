@@ -223,7 +223,8 @@ private:
         }
         if (call->status.ok()) co_return std::move(call->response);
         auto error = error_of(call->status, asked);
-        if (error.code == Code::kUnavailable || error.code == Code::kDeadlineExceeded) connection_.leave(generation);
+        const bool silent = error.code == Code::kDeadlineExceeded;
+        if (silent || error.code == Code::kUnavailable) connection_.leave(generation, silent);
         co_return fail(std::move(error));
     }
 

@@ -7,7 +7,8 @@ namespace nett::replication {
 
 namespace {
 
-constexpr int kKeepaliveMs = 10'000;  // etcd refuses pings more often than every 5 s
+constexpr std::chrono::seconds kPassedOver{10};  // longer than a write is tried for
+constexpr int kKeepaliveMs = 10'000;             // etcd refuses pings more often than every 5 s
 constexpr int kKeepaliveTimeoutMs = 3'000;
 constexpr int kMaxMessageBytes = 64 << 20;  // a page of a snapshot; etcd's own parts of a watch have 2 MiB
 constexpr std::size_t kMaxPemFile = 1U << 20U;
@@ -100,11 +101,23 @@ void WatchStream::OnDone(const grpc::Status& status) {
     calls_->leave(this);
 }
 
-void EtcdConnection::leave(std::uint64_t generation) {
+void EtcdConnection::leave(std::uint64_t generation, bool silent) {
     if (generation != generation_) return;
     ++generation_;
-    current_ = (current_ + 1) % settings_.endpoints.size();
+    if (silent) silent_until_[current_] = std::chrono::steady_clock::now() + kPassedOver;
+    current_ = next();
     member_.reset();
+}
+
+std::size_t EtcdConnection::next() const {
+    const auto count = settings_.endpoints.size();
+    const auto now = std::chrono::steady_clock::now();
+    for (std::size_t step = 1; step < count; ++step) {
+        const auto member = (current_ + step) % count;
+        const auto silent = silent_until_.find(member);
+        if (silent == silent_until_.end() || silent->second <= now) return member;
+    }
+    return (current_ + 1) % count;
 }
 
 Result<EtcdConnection::Member*> EtcdConnection::member() {

@@ -135,14 +135,18 @@ public:
     // Which connection it is: for leave().
     std::uint64_t generation() const { return generation_; }
     // The member of that time does not serve us: the next one, on a connection of its own. Nothing when somebody has
-    // done it.
-    void leave(std::uint64_t generation);
+    // done it. `silent`: it has not answered at all, and is passed over for a while: each try at it costs a call's
+    // whole time, while the others choose a leader within one.
+    void leave(std::uint64_t generation, bool silent = false);
 
 private:
+    std::size_t next() const;
+
     const EtcdSettings settings_;
     std::size_t current_ = 0;
     std::uint64_t generation_ = 0;
     std::unique_ptr<Member> member_;
+    std::map<std::size_t, SteadyTime> silent_until_;  // by the member's place in the settings
 };
 
 }  // namespace nett::replication
