@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import tarfile
 
 import pytest
@@ -259,9 +258,11 @@ def test_an_agent_that_cannot_make_the_state_is_told_with_its_reason(desk):
 def test_a_run_that_is_interrupted_leaves_nothing_and_keeps_the_former_archive(desk):
     (desk.folder / "meta-1.tar").write_bytes(b"former")
     slow = desk.folder / "slow"
-    slow.write_text(f"#!/bin/sh\n: > {desk.folder}/started\nexec {sys.executable} -c 'import signal; signal.pause()'\n", encoding="utf-8")
+    slow.write_text(f"#!/bin/sh\n: > {desk.folder}/started\nexec tail -f /dev/null\n", encoding="utf-8")
     slow.chmod(0o755)
-    process = subprocess.Popen(desk.words(nettd=slow), cwd=desk.folder, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    # A check that was started in the background of a shell has ^C ignored, and so have its children.
+    process = subprocess.Popen(desk.words(nettd=slow), cwd=desk.folder, stderr=subprocess.PIPE, text=True, start_new_session=True,
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     wait.until("its agent runs", (desk.folder / "started").exists, 20)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     process.communicate(timeout=20)

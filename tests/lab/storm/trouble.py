@@ -17,6 +17,7 @@ class SmallDisk:
 
     def __init__(self, agent):
         self._folder = pathlib.Path(f"/run/{agent.node.namespace}-disk")
+        self._bites = 0
         self.remove()
         self._folder.mkdir()
         netns.run("mount", "-t", "tmpfs", "-o", f"size={_DISK_SIZE}", "none", str(self._folder))
@@ -36,7 +37,9 @@ class SmallDisk:
         """Fills it, and has another server store so much that this one's copy cannot follow."""
         self.fill()
         config = writer.node.folder / "bulk.yaml"
-        config.write_text("#" * _BULK_BYTES, encoding="ascii")
+        # Never the same twice: what is there already is not written again.
+        self._bites += 1
+        config.write_text(f"# {self._bites}\n" + "#" * _BULK_BYTES, encoding="ascii")
         for number in range(_BULK):
             writer.builder("machine", "add", f"bulk{number}", "--tenant", tenant, "--artifact-set", artifact_set, "--uuid",
                            f"6e657474-0000-4000-8000-{0xb0000 + number:012x}", "--config", config)
