@@ -18,8 +18,9 @@ constexpr std::chrono::seconds kLease{10};            // how long a server that 
 constexpr std::chrono::seconds kLeaseAge{3};
 // The watch brings what etcd has within milliseconds; one that is silent for so long is given up.
 constexpr std::chrono::seconds kSilence{3};
-// This many members in a row did not serve a transaction: nothing can be stored. One failure may be one dead member.
-constexpr int kFailuresToObstacle = 2;
+// This many members in a row did not serve a transaction: nothing can be stored. One failure may be one dead member,
+// the next one that was asked while the others chose their leader: it lost the transaction.
+constexpr int kFailuresToObstacle = 3;
 
 }  // namespace
 

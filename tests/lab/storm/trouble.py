@@ -9,6 +9,7 @@ from .. import netns
 _DISK_SIZE = "96m"
 # What is written elsewhere while the disk is full: more than SQLite finds room for in the files it has (a WAL of 4 MiB).
 _BULK, _BULK_BYTES = 10, 700_000
+_KINDS = 4  # of bulk; the disk has room for all of them when it is not full
 _LIBRARY = "faketime/libfaketimeMT.so.1"
 
 
@@ -37,12 +38,13 @@ class SmallDisk:
         """Fills it, and has another server store so much that this one's copy cannot follow."""
         self.fill()
         config = writer.node.folder / "bulk.yaml"
-        # Never the same twice: what is there already is not written again.
+        # Others than the last times: what is there already is not written again, and what replaces it finds its pages free.
         self._bites += 1
+        kind = self._bites % _KINDS
         config.write_text(f"# {self._bites}\n" + "#" * _BULK_BYTES, encoding="ascii")
         for number in range(_BULK):
-            writer.builder("machine", "add", f"bulk{number}", "--tenant", tenant, "--artifact-set", artifact_set, "--uuid",
-                           f"6e657474-0000-4000-8000-{0xb0000 + number:012x}", "--config", config)
+            writer.builder("machine", "add", f"bulk{kind}-{number}", "--tenant", tenant, "--artifact-set", artifact_set, "--uuid",
+                           f"6e657474-0000-4000-8000-{0xb0000 + 16 * kind + number:012x}", "--config", config)
 
     def make_room(self):
         (self._folder / "filler").unlink(missing_ok=True)
