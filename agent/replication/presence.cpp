@@ -20,7 +20,8 @@ constexpr std::chrono::seconds kLeaseAge{3};
 constexpr std::chrono::seconds kSilence{3};
 // This many members in a row did not serve a transaction: nothing can be stored. One failure may be one dead member,
 // the next one that was asked while the others chose their leader: it lost the transaction.
-constexpr int kFailuresToObstacle = 3;
+constexpr int kFailuresToObstacle = 4;
+constexpr std::chrono::seconds kFailureTime{2};
 
 }  // namespace
 
@@ -61,8 +62,14 @@ Awaitable<void> Presence::run() {
             failures_ = 0;
             trouble_.clear();
         } else {
-            ++failures_;
-            if (failures_ == kFailuresToObstacle) {
+            // Members that refuse at once for want of a leader count no faster than silent ones: an election takes its
+            // time.
+            const bool counts = failures_ == 0 || c_.clock.steady_now() - counted_ >= kFailureTime;
+            if (counts) {
+                ++failures_;
+                counted_ = c_.clock.steady_now();
+            }
+            if (counts && failures_ == kFailuresToObstacle) {
                 log_.error("etcd is out of reach; boots go on from the local copy, nothing can be stored",
                            {{"error", done.error()}});
             }

@@ -69,6 +69,7 @@ private:
     std::optional<SteadyTime> fresh_as_of_;                   // the copy had everything that etcd had then
     std::optional<std::pair<SteadyTime, Revision>> awaited_;  // an answer that the copy has not reached
     int failures_ = 0;                                        // in a row
+    SteadyTime counted_{};                                    // the last of them
     std::string trouble_;
     Subscription announcements_;
     Signal pause_;
